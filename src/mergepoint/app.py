@@ -1,0 +1,320 @@
+"""An app: a named set of operations. Small apps combine into larger ones; adapters make protocols of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from inspect import Parameter as Argument
+from inspect import signature
+from typing import Any, Literal, Protocol, TypedDict, TypeVar, Unpack, overload, runtime_checkable
+
+import msgspec
+
+from .access import Predicate, anyone
+from .call import Call
+from .contract import Contract, read, reads_from_wire
+from .errors import Kind, RegistrationError
+from .faults import ErrorTable
+from .loop import EventLoop
+from .operation import Around, Identify, Operation, Policy, Watcher
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@runtime_checkable
+class Resource(Protocol):
+    """Something that an app owns: a database, a connection to a broker."""
+
+    name: str
+
+    def check(self) -> None:
+        """Raise an exception if the resource does not work now."""
+
+    def close(self) -> None:
+        """Let go of everything; the process is ending."""
+
+
+class Options(TypedDict, total=False):
+    """The policy of an operation, as `app.query` and `app.command` take it; `Policy` says what each means."""
+
+    name: str
+    allow: Predicate
+    deadline: float
+    cache: float
+    raises: tuple[type[Exception], ...]
+    max_body: int
+    http: str
+    status: int
+    body: str
+    location: str
+
+
+class _Declaration(msgspec.Struct, frozen=True):
+    """An operation as it was registered, before the chain around it is put together."""
+
+    name: str
+    kind: Literal["query", "command"]
+    contract: Contract
+    policy: Policy
+
+
+class _Surroundings(msgspec.Struct, frozen=True):
+    """What apps put around their operations; an included app's stands inside its parent's."""
+
+    identify: Identify | None = None
+    arounds: list[Around] = []
+    watchers: list[Watcher] = []
+
+    def inside(self, outer: _Surroundings) -> _Surroundings:
+        identify = self.identify or outer.identify
+        return _Surroundings(identify, outer.arounds + self.arounds, outer.watchers + self.watchers)
+
+
+class App:
+    """A named set of operations and what holds for all of them.
+
+    Attributes:
+        name: names the app on every protocol.
+        version: the version of its interface.
+        resources: what it owns, in the order it was added.
+        mounts: other WSGI apps to serve beside it, by path.
+    """
+
+    def __init__(
+        self, name: str, *, errors: Mapping[type[Exception], Kind] | None = None, version: str = "1"
+    ) -> None:
+        """Begin an app.
+
+        Args:
+            name: a short name in lower case, such as `batfriend`.
+            errors: the exceptions that callers may learn of, and the kind of each.
+            version: the version of its interface, for descriptions.
+
+        Raises:
+            RegistrationError: the name or the error table cannot be used.
+        """
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+            raise RegistrationError(
+                f"app {name!r}: a name has lower-case letters, digits and underscores, such as `batfriend`."
+            )
+        self.name = name
+        self.version = version
+        self.resources: list[Resource] = []
+        self.mounts: dict[str, Any] = {}
+        self._own_errors = ErrorTable(errors)
+        self._provided: dict[Any, Callable[[Call], Any]] = {}
+        self._surroundings = _Surroundings(None, [], [])
+        self._declarations: dict[str, _Declaration] = {}
+        self._included: list[App] = []
+        self._operations: dict[str, Operation] | None = None
+        self._errors = ErrorTable()
+
+    def __repr__(self) -> str:
+        return f"<App {self.name}>"
+
+    # --- registration ---
+
+    @overload
+    def query(self, function: F, **options: Unpack[Options]) -> F: ...
+    @overload
+    def query(self, **options: Unpack[Options]) -> Callable[[F], F]: ...
+    def query(self, function: F | None = None, **options: Unpack[Options]) -> F | Callable[[F], F]:
+        """Register a callable that changes nothing; call this or decorate with it.
+
+        Args:
+            function: the callable; it is returned unchanged.
+            options: its policy, see `Policy`, and `name`, the callable's own unless given.
+
+        Raises:
+            RegistrationError: a protocol could not carry it; the message says which part and what to do.
+        """
+        return self._register("query", function, options)
+
+    @overload
+    def command(self, function: F, **options: Unpack[Options]) -> F: ...
+    @overload
+    def command(self, **options: Unpack[Options]) -> Callable[[F], F]: ...
+    def command(self, function: F | None = None, **options: Unpack[Options]) -> F | Callable[[F], F]:
+        """Register a callable that may change things; as `query` in all else."""
+        return self._register("command", function, options)
+
+    def identify(self, function: Identify) -> Identify:
+        """Say who is calling, on any protocol; from then on every operation must say whom it allows."""
+        self._must_be_open("identify")
+        self._surroundings = msgspec.structs.replace(self._surroundings, identify=function)
+        return function
+
+    def provide(self, type: Any, provider: Callable[..., Any]) -> None:
+        """Fill parameters of a type from the caller's context instead of the wire.
+
+        Args:
+            type: the type hint of such parameters (`Clock`; it also fills `Clock | None`).
+            provider: returns the value; takes the `Call`, or nothing.
+
+        Raises:
+            RegistrationError: an operation registered before takes such a parameter from its callers.
+        """
+        self._must_be_open("provide")
+        for declaration in self._declarations.values():
+            if parameter := reads_from_wire(declaration.contract, {type}):
+                raise RegistrationError(
+                    f"{self.name}: {declaration.name} already takes `{parameter}` from its callers;"
+                    f" move app.provide({getattr(type, '__name__', type)}, ...) before its registration."
+                )
+        self._provided[type] = provider if _takes_an_argument(provider) else lambda call: provider()
+
+    def around(self, manager: Around) -> Around:
+        """Put a context manager around every operation; the first one added is the outermost."""
+        self._must_be_open("around")
+        self._surroundings.arounds.append(manager)
+        return manager
+
+    def watch(self, watcher: Watcher) -> Watcher:
+        """Tell somebody of every call when it is over; it runs in the call's thread, so it must be quick."""
+        self._must_be_open("watch")
+        self._surroundings.watchers.append(watcher)
+        return watcher
+
+    def add(self, resource: Resource) -> None:
+        """Own a resource: health asks it, the end of the process closes it, commands find it by its type."""
+        self.resources.append(resource)
+
+    def mount(self, path: str, wsgi: Any) -> None:
+        """Serve another WSGI app beside the operations.
+
+        Raises:
+            RegistrationError: the path does not begin with a slash, or is taken.
+        """
+        if not path.startswith("/") or path in self.mounts:
+            raise RegistrationError(f"{self.name}: cannot mount at {path!r}; choose a free path that begins with `/`.")
+        self.mounts[path] = wsgi
+
+    def include(self, other: App) -> None:
+        """Take in the operations of another app, named after it: `bats.adopt`. Its own surroundings stay with them."""
+        self._must_be_open("include")
+        if any(other.name == app.name for app in self._included):
+            raise RegistrationError(f"{self.name}: two included apps are named {other.name!r}; rename one.")
+        self._included.append(other)
+
+    # --- what adapters use ---
+
+    @property
+    def operations(self) -> Mapping[str, Operation]:
+        """All operations by name, ready to run. Reading this closes the registration.
+
+        Raises:
+            RegistrationError: an operation does not say whom it allows, though the app knows users.
+        """
+        if self._operations is None:
+            for app in self._family():
+                self._errors.merge(app._own_errors)
+            declared = list(self._declared(_Surroundings()))
+            _must_say_whom_they_allow(self.name, declared)
+            loop = EventLoop()
+            self._operations = {
+                name: Operation(
+                    name, d.kind, d.contract, d.policy, errors=self._errors, loop=loop,
+                    identify=around.identify, arounds=around.arounds, watchers=around.watchers,
+                )
+                for name, d, around in declared
+            }
+        return self._operations
+
+    @property
+    def errors(self) -> ErrorTable:
+        """The table of errors that callers may learn of, those of included apps too."""
+        return self._errors if self.operations is not None else self._own_errors
+
+    def close(self) -> None:
+        """Close the resources of the app and those it includes, the last added first."""
+        for app in self._family():
+            for resource in reversed(app.resources):
+                resource.close()
+
+    # --- inside ---
+
+    def _register(self, kind: Literal["query", "command"], function: F | None, options: Options) -> Any:
+        if function is None:
+            return lambda decorated: self._register(kind, decorated, options)
+        self._must_be_open(kind)
+        policy = {key: value for key, value in options.items() if key != "name"}
+        name = options.get("name") or getattr(function, "__name__", type(function).__name__)
+        where = f"{self.name}.{name}"
+        if name in self._declarations:
+            raise RegistrationError(f"{where}: registered twice. Give one of them another name: name=...")
+        contract = read(function, where=where, provided=self._provided)
+        declaration = _Declaration(name, kind, contract, Policy(**policy))
+        _must_make_sense(where, declaration)
+        self._declarations[name] = declaration
+        return function
+
+    def _declared(self, outer: _Surroundings) -> Iterator[tuple[str, _Declaration, _Surroundings]]:
+        around = self._surroundings.inside(outer)
+        for name, declaration in self._declarations.items():
+            yield name, declaration, around
+        for app in self._included:
+            for name, declaration, inner in app._declared(around):
+                yield f"{app.name}.{name}", declaration, inner
+
+    def _family(self) -> Iterator[App]:
+        yield self
+        for app in self._included:
+            yield from app._family()
+
+    def _must_be_open(self, what: str) -> None:
+        if self._operations is not None:
+            raise RegistrationError(
+                f"{self.name}: app.{what}(...) comes too late, the app is already served; register before that."
+            )
+
+
+def _takes_an_argument(function: Callable[..., Any]) -> bool:
+    try:
+        parameters = signature(function).parameters.values()
+    except (TypeError, ValueError):  # a callable written in C, such as `datetime.now`
+        return False
+    return any(p.kind in (Argument.POSITIONAL_ONLY, Argument.POSITIONAL_OR_KEYWORD) and p.default is p.empty for p in parameters)
+
+
+def _must_make_sense(where: str, declaration: _Declaration) -> None:
+    """Refuse a policy that contradicts itself or the contract."""
+    policy, contract = declaration.policy, declaration.contract
+    names = {parameter.name for parameter in contract.parameters}
+    if policy.deadline <= 0:
+        raise RegistrationError(f"{where}: a deadline of {policy.deadline} s leaves no time at all.")
+    if policy.cache is not None and declaration.kind == "command":
+        raise RegistrationError(f"{where}: a command may change things, so its result cannot be cached. Drop cache=.")
+    if policy.body is not None and policy.body not in names:
+        raise RegistrationError(f"{where}: body={policy.body!r} names no parameter; there are {_listed(names)}.")
+    if policy.http is not None:
+        _http_must_make_sense(where, declaration, policy.http, names)
+
+
+def _http_must_make_sense(where: str, declaration: _Declaration, http: str, names: set[str]) -> None:
+    match = re.fullmatch(r"(GET|POST|PUT|PATCH|DELETE) (/\S*)", http)
+    if not match:
+        raise RegistrationError(f"{where}: http={http!r} is no method and path, such as 'GET /bats/{{id}}'.")
+    if (match[1] == "GET") != (declaration.kind == "query"):
+        remedy = "A query is a GET; make it a command if it changes things." if declaration.kind == "query" else (
+            "A command is a POST, PUT, PATCH or DELETE; make it a query if it changes nothing."
+        )
+        raise RegistrationError(f"{where}: {match[1]} does not fit a {declaration.kind}. {remedy}")
+    if unknown := set(re.findall(r"\{(\w+)\}", match[2])) - names:
+        raise RegistrationError(f"{where}: http={http!r} has {_listed(unknown)}, its parameters are {_listed(names)}.")
+
+
+def _must_say_whom_they_allow(app: str, declared: list[tuple[str, _Declaration, _Surroundings]]) -> None:
+    """Deny by default: once users can be told apart, every operation says whom it allows."""
+    silent = [name for name, d, around in declared if around.identify and d.policy.allow is None]
+    if silent:
+        raise RegistrationError(
+            f"{app}: who may call {_listed(silent)}? The app can identify users, so each operation says so:"
+            " allow=anyone, allow=signed_in, allow=role(...) or a function of the user."
+        )
+    closed = [name for name, d, around in declared if not around.identify and d.policy.allow not in (None, anyone)]
+    if closed:
+        raise RegistrationError(f"{app}: nobody could call {_listed(closed)}: app.identify(...) is missing.")
+
+
+def _listed(names: Any) -> str:
+    return ", ".join(f"`{name}`" for name in sorted(names)) or "none"

@@ -1,0 +1,259 @@
+"""The unit of work: one connection, and for a command one transaction, from a call's first statement to its end."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, contextmanager, suppress
+from math import inf
+from threading import RLock
+from time import monotonic
+from typing import TYPE_CHECKING, Protocol, Self
+
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from ..errors import DeadlineExceeded, MergepointError
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, MutableMapping
+    from contextvars import ContextVar, Token
+    from types import TracebackType
+
+    from .links import Link
+    from .replicas import Servers
+    from .watchdog import Watchdog
+
+PATIENCE = 30.0
+"""Seconds to wait for a free connection when the call has no deadline."""
+
+OVER = (
+    "This unit of work is over. Something kept it beyond its call: a thread, a task or an iterator. "
+    "Open another there: `with db.unit_of_work():`."
+)
+ENDED_BY_HAND = (
+    "The transaction of this unit of work was ended on the plain connection. Leave commit and rollback to the unit: "
+    "it commits at its end and rolls back on an exception; `with db.transaction():` makes a smaller step."
+)
+
+
+class Work(Protocol):
+    """What a unit of work asks of an operation."""
+
+    @property
+    def kind(self) -> str:
+        """`"query"` or `"command"`."""
+
+
+class Caller(Protocol):
+    """What a unit of work asks of a call; `mergepoint.call.Call` has it."""
+
+    @property
+    def operation(self) -> Work:
+        """The operation that runs."""
+
+    @property
+    def expires(self) -> float:
+        """When its time is up, in seconds of `time.monotonic()`."""
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """What the caller sent along; names in lower case."""
+
+    @property
+    def reply(self) -> MutableMapping[str, str]:
+        """What goes back with the answer."""
+
+
+class Unit(AbstractContextManager["Unit"]):
+    """One piece of work on one connection.
+
+    Args:
+        current: where the unit of the running context is kept.
+        servers: where connections come from.
+        watchdog: cancels statements past the deadline.
+        writes: whether it may change data.
+        transaction: whether all of it is one transaction.
+        call: the call it belongs to, if any.
+    """
+
+    # fmt: off
+    __slots__ = (
+        "_current", "_servers", "_token", "_transaction", "_watchdog",
+        "call", "expires", "link", "lock", "over", "overdue", "writes", "wrote",
+    )
+    # fmt: on
+
+    def __init__(
+        self,
+        current: ContextVar[Unit | None],
+        servers: Servers,
+        watchdog: Watchdog,
+        *,
+        writes: bool,
+        transaction: bool,
+        call: Caller | None,
+    ) -> None:
+        self._current = current
+        self._servers = servers
+        self._watchdog = watchdog
+        self._transaction = transaction
+        self.writes = writes
+        self.call = call
+        self.expires = inf if call is None else call.expires
+        self.link: Link | None = None
+        self.lock = RLock()  # an async operation may use its one connection from several threads
+        self.over = self.overdue = self.wrote = False
+
+    def __enter__(self) -> Self:
+        self._token: Token[Unit | None] = self._current.set(self)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # A generator that nobody closed is ended by the collector, in any context: there is nothing to reset in it.
+        with suppress(ValueError):
+            self._current.reset(self._token)
+        self.finish(error)
+
+    def acquire(self) -> Link:
+        """Take the connection, and begin the transaction if this unit is one; asked at the first statement.
+
+        Raises:
+            DatabaseUnavailable: there is no connection to be had.
+            DeadlineExceeded: the call's time is up.
+        """
+        with self.lock:
+            if self.over:
+                raise MergepointError(OVER)
+            if self.link is None:
+                self.link = self._take()
+                if self._transaction:
+                    self._begin()
+            return self.link
+
+    def finish(self, error: BaseException | None = None) -> None:
+        """End the unit: commit or roll back, and give the connection back.
+
+        Args:
+            error: what ended the work early, if anything.
+
+        Raises:
+            DeadlineExceeded: instead of the driver's error, when a statement was cancelled.
+            DatabaseUnavailable: instead of the driver's error, when the connection was lost.
+        """
+        self.over = True
+        link = self.link
+        if link is None:
+            return
+        try:
+            if link.connection.in_transaction():
+                self._end_transaction(link, error)
+        except BaseException as late:
+            error = late
+            raise
+        finally:
+            self.link = None
+            self._put_back(link, error)
+            if isinstance(error, DBAPIError):
+                self._explain(link, error)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Run a block as a transaction of its own, or as a savepoint when one is open."""
+        link = self.link or self.acquire()
+        if self._transaction:
+            with link.connection.begin_nested():
+                yield
+            return
+        link.begin(writes=self.writes)
+        self._transaction = True
+        try:
+            yield
+            self._commit(link)
+        except BaseException:
+            self._roll_back(link)
+            raise
+        finally:
+            self._transaction = False
+
+    @contextmanager
+    def command(self) -> Iterator[Unit]:
+        """Let a command run inside this unit: on the primary, as a transaction or a savepoint."""
+        before, self.writes = self.writes, True
+        try:
+            self._move_to_primary()
+            with self.transaction():
+                yield self
+        finally:
+            self.writes = before
+
+    def renew(self, link: Link) -> Link:
+        """Replace a connection that was found dead before anything ran on it.
+
+        Returns:
+            A new connection; the idle ones beside the dead one are closed too.
+        """
+        self._put_back(link, ConnectionError())
+        link.links.purge()
+        self.link = self._take()
+        return self.link
+
+    def _take(self) -> Link:
+        remaining = self.expires - monotonic()
+        if remaining <= 0:
+            raise DeadlineExceeded
+        link = self._servers.take(self, min(PATIENCE, remaining))
+        if self.expires != inf:
+            self._watchdog.watch(link, self)
+        return link
+
+    def _begin(self) -> None:
+        link = self.link
+        assert link is not None  # noqa: S101 - for the type checker; acquire has just set it
+        try:
+            link.begin(writes=self.writes)
+        except link.error as error:
+            if link.fresh or not link.is_lost(error):
+                raise link.translated(error) from error
+            self.renew(link).begin(writes=self.writes)
+
+    def _end_transaction(self, link: Link, error: BaseException | None) -> None:
+        if error is None and self._transaction:
+            self._commit(link)
+        else:
+            self._roll_back(link)
+
+    def _commit(self, link: Link) -> None:
+        if self.overdue:
+            raise DeadlineExceeded
+        if not link.connection.in_transaction():
+            raise MergepointError(ENDED_BY_HAND)
+        link.commit()
+        if self.wrote and self.call is not None:
+            self._servers.sign(self.call, link)
+
+    def _roll_back(self, link: Link) -> None:
+        with suppress(SQLAlchemyError):  # a connection that cannot even do that was lost, and is dropped
+            link.rollback()
+
+    def _move_to_primary(self) -> None:
+        link = self.link
+        if link is not None and link.links is not self._servers.primary:
+            self._put_back(link, None)
+            self.link = None
+
+    def _put_back(self, link: Link, error: BaseException | None) -> None:
+        sound = error is None or (isinstance(error, Exception) and not self._broke(link, error))
+        if self.expires != inf and not self._watchdog.release(link):
+            sound = False
+        if sound or (link.driver.shared and not link.connection.closed):
+            link.links.give(link)
+        else:
+            link.links.drop(link)
+
+    def _broke(self, link: Link, error: Exception) -> bool:
+        return isinstance(error, ConnectionError) or link.connection.invalidated or not link.is_idle()
+
+    def _explain(self, link: Link, error: DBAPIError) -> None:
+        if self.overdue:
+            raise DeadlineExceeded from error
+        if error.connection_invalidated:
+            raise link.links.unavailable(f"the connection was lost during a statement: {error.orig}") from error

@@ -1,0 +1,252 @@
+"""An operation: a callable plus its policy, put together once into one chain that every protocol runs."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable, Iterator
+from contextvars import Context, copy_context
+from random import getrandbits
+from time import monotonic
+from typing import Any, Literal
+
+import msgspec
+
+from .access import Predicate, anyone
+from .call import Call, enter, leave
+from .contract import Contract
+from .errors import DeadlineExceeded, Internal, PermissionDenied, Unauthenticated
+from .faults import ErrorTable
+from .loop import EventLoop
+
+Around = Callable[[Call], contextlib.AbstractContextManager[Any]]
+"""Makes, for a call, the context manager to run it in; it sees the exception that leaves the operation."""
+
+Watcher = Callable[[Call, float, str], None]
+"""Told after each call: the call, the seconds it took, and `ok` or the kind of its failure."""
+
+Identify = Callable[[Call], Any]
+"""Returns the user who makes a call, or None for nobody."""
+
+Step = Callable[[Call, tuple[Any, ...]], Any]
+
+Read = Callable[[Any], tuple[Any, ...]]
+"""Reads the arguments out of what an adapter received, in the order that the contract describes."""
+
+Run = Callable[[Call, Any, Read], Any]
+
+logger = logging.getLogger("mergepoint")
+
+
+class Policy(msgspec.Struct, frozen=True):
+    """What holds for an operation on every protocol, and the few wishes it has of single ones.
+
+    Attributes:
+        allow: who may call it; None if nobody said.
+        deadline: the longest it may take, in seconds.
+        cache: for how many seconds a query's result may be used again; None for not at all.
+        raises: the declared errors it may end with; None for all of the application's.
+        max_body: the most bytes of input.
+        http: method and path over REST; by convention unless given.
+        status: the HTTP status of success; by convention unless given.
+        body: the parameter that is the whole HTTP body.
+        location: the path of what a command made, filled from the fields of its result.
+    """
+
+    allow: Predicate | None = None
+    deadline: float = 10.0
+    cache: float | None = None
+    raises: tuple[type[Exception], ...] | None = None
+    max_body: int = 2_500_000
+    http: str | None = None
+    status: int | None = None
+    body: str | None = None
+    location: str | None = None
+
+
+class Operation:
+    """A callable with its policy. Running it through here is the only way adapters have.
+
+    Attributes:
+        name: unique in its app.
+        kind: `query` changes nothing; `command` may.
+        contract: what it asks for and gives.
+        policy: what holds for it.
+        errors: the errors it may tell of.
+        identify: says who is calling; None if the application has no users.
+        run: runs the whole chain. An adapter gives the call, what it received, and a function that reads the
+            arguments out of that; it is read only after the caller proved to be allowed.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        kind: Literal["query", "command"],
+        contract: Contract,
+        policy: Policy,
+        *,
+        errors: ErrorTable,
+        identify: Identify | None,
+        arounds: list[Around],
+        watchers: list[Watcher],
+        loop: EventLoop,
+    ) -> None:
+        self.name = name
+        self.kind = kind
+        self.contract = contract
+        self.policy = policy
+        self.errors = errors
+        self.identify = identify
+        if contract.gives == "stream":
+            self.run = _streaming(self, _within(arounds, _each_timely(contract, loop)), watchers)
+        else:
+            self.run = _guarded(self, _within(arounds, _timely(contract, loop)), watchers)
+
+    def __repr__(self) -> str:
+        return f"<{self.kind} {self.name}>"
+
+    def __call__(self, call: Call, *values: Any, **named: Any) -> Any:
+        """Run the operation as its callable is called, with the whole policy around it.
+
+        Raises:
+            Failure: the call is refused, late, or met a bug.
+            Exception: one that the application declares.
+        """
+        names = [p.name for p in (*self.contract.parameters, *self.contract.uploads)]
+        named.update(zip(names, values, strict=False))
+        return self.run(call, named, self.contract.order)
+
+    def settle(self, call: Call, error: Exception) -> tuple[str, Exception]:
+        """Return the kind of a failure and what to raise for it: the same exception, or an incident for a bug.
+
+        The traceback of a bug goes to the log, under the incident's number.
+        """
+        if self.errors.may_travel(error):
+            return self.errors.kind(error), error
+        incident = f"{getrandbits(40):010x}"
+        logger.error("Incident %s in %s, request %s", incident, self.name, call.request_id, exc_info=error)
+        return "internal", Internal(incident)
+
+
+def _timely(contract: Contract, loop: EventLoop) -> Step:
+    invoke = contract.invoke
+
+    def run(call: Call, values: tuple[Any, ...]) -> Any:
+        result = invoke(call, values)
+        if monotonic() > call.expires:
+            # Before the transaction ends: what comes too late has not happened.
+            raise DeadlineExceeded
+        return result
+
+    def run_asynchronous(call: Call, values: tuple[Any, ...]) -> Any:
+        return loop.run(invoke(call, values), call.remaining())
+
+    return run_asynchronous if contract.asynchronous else run
+
+
+def _each_timely(contract: Contract, loop: EventLoop) -> Step:
+    invoke = contract.invoke
+
+    def run(call: Call, values: tuple[Any, ...]) -> Iterator[Any]:
+        items = invoke(call, values)
+        for item in loop.iterate(items, call.remaining()) if contract.asynchronous else items:
+            call.check()
+            yield item
+
+    return run
+
+
+def _within(arounds: list[Around], step: Step) -> Step:
+    """Put context managers around a step, the first outermost."""
+    for around in reversed(arounds):
+        step = _inside(around, step)
+    return step
+
+
+def _inside(around: Around, step: Step) -> Step:
+    def run(call: Call, values: tuple[Any, ...]) -> Any:
+        with around(call):
+            return step(call, values)
+
+    return run
+
+
+def _guarded(operation: Operation, step: Step, watchers: list[Watcher]) -> Run:
+    """Close the chain: who may, in time, known as the current call, with errors settled and told to the watchers."""
+    settle, predicate = operation.settle, _predicate(operation)
+
+    def run(call: Call, source: Any, read: Read) -> Any:
+        began = monotonic()
+        token = enter(call)
+        outcome = "ok"
+        try:
+            if predicate is not None:
+                _permit(predicate, call)
+            if began > call.expires:
+                raise DeadlineExceeded
+            return step(call, read(source))
+        except Exception as error:
+            outcome, told = settle(call, error)
+            if told is error:
+                raise
+            raise told from error
+        finally:
+            leave(token)
+            for watch in watchers:
+                watch(call, monotonic() - began, outcome)
+
+    return run
+
+
+def _streaming(operation: Operation, step: Step, watchers: list[Watcher]) -> Run:
+    """Close the chain of a stream: each item is made in the stream's own context, until it is closed."""
+    settle, predicate = operation.settle, _predicate(operation)
+
+    def produce(call: Call, source: Any, read: Read) -> Iterator[Any]:
+        began = monotonic()
+        token = enter(call)
+        outcome = "ok"
+        try:
+            if predicate is not None:
+                _permit(predicate, call)
+            call.check()
+            yield from step(call, read(source))
+        except Exception as error:
+            outcome, told = settle(call, error)
+            if told is error:
+                raise
+            raise told from error
+        finally:
+            leave(token)
+            for watch in watchers:
+                watch(call, monotonic() - began, outcome)
+
+    return lambda call, source, read: Stream(produce(call, source, read))
+
+
+class Stream(Iterator[Any]):
+    """The items of a streaming operation. Close it when nobody wants more of them."""
+
+    def __init__(self, items: Iterator[Any]) -> None:
+        self._items = items
+        self._context: Context = copy_context()
+
+    def __next__(self) -> Any:
+        return self._context.run(next, self._items)
+
+    def close(self) -> None:
+        """End the operation now: its context managers are left and its clean-up runs."""
+        self._context.run(self._items.close)  # type: ignore[attr-defined]
+
+
+def _predicate(operation: Operation) -> Predicate | None:
+    """Return what to ask about the user, or None if there is nothing to ask."""
+    return None if operation.policy.allow is anyone else operation.policy.allow
+
+
+def _permit(predicate: Predicate, call: Call) -> None:
+    user = call.user
+    if user is None:
+        raise Unauthenticated
+    if not predicate(user):
+        raise PermissionDenied
