@@ -80,9 +80,7 @@ class App:
         mounts: other WSGI apps to serve beside it, by path.
     """
 
-    def __init__(
-        self, name: str, *, errors: Mapping[type[Exception], Kind] | None = None, version: str = "1"
-    ) -> None:
+    def __init__(self, name: str, *, errors: Mapping[type[Exception], Kind] | None = None, version: str = "1") -> None:
         """Begin an app.
 
         Args:
@@ -213,8 +211,15 @@ class App:
             loop = EventLoop()
             self._operations = {
                 name: Operation(
-                    name, d.kind, d.contract, d.policy, errors=self._errors, loop=loop,
-                    identify=around.identify, arounds=around.arounds, watchers=around.watchers,
+                    name,
+                    d.kind,
+                    d.contract,
+                    d.policy,
+                    errors=self._errors,
+                    loop=loop,
+                    identify=around.identify,
+                    arounds=around.arounds,
+                    watchers=around.watchers,
                 )
                 for name, d, around in declared
             }
@@ -273,7 +278,10 @@ def _takes_an_argument(function: Callable[..., Any]) -> bool:
         parameters = signature(function).parameters.values()
     except (TypeError, ValueError):  # a callable written in C, such as `datetime.now`
         return False
-    return any(p.kind in (Argument.POSITIONAL_ONLY, Argument.POSITIONAL_OR_KEYWORD) and p.default is p.empty for p in parameters)
+    return any(
+        p.kind in (Argument.POSITIONAL_ONLY, Argument.POSITIONAL_OR_KEYWORD) and p.default is p.empty
+        for p in parameters
+    )
 
 
 def _must_make_sense(where: str, declaration: _Declaration) -> None:
@@ -295,8 +303,10 @@ def _http_must_make_sense(where: str, declaration: _Declaration, http: str, name
     if not match:
         raise RegistrationError(f"{where}: http={http!r} is no method and path, such as 'GET /bats/{{id}}'.")
     if (match[1] == "GET") != (declaration.kind == "query"):
-        remedy = "A query is a GET; make it a command if it changes things." if declaration.kind == "query" else (
-            "A command is a POST, PUT, PATCH or DELETE; make it a query if it changes nothing."
+        remedy = (
+            "A query is a GET; make it a command if it changes things."
+            if declaration.kind == "query"
+            else ("A command is a POST, PUT, PATCH or DELETE; make it a query if it changes nothing.")
         )
         raise RegistrationError(f"{where}: {match[1]} does not fit a {declaration.kind}. {remedy}")
     if unknown := set(re.findall(r"\{(\w+)\}", match[2])) - names:

@@ -53,7 +53,7 @@ class Call:
         self.operation = operation
         self.protocol = protocol
         self.metadata = {} if metadata is None else metadata
-        self.request_id = request_id or f"{getrandbits(64):016x}"
+        self.request_id = request_id or new_request_id()
         self.expires = monotonic() + (deadline if seconds is None or seconds > deadline else seconds)
         self.reply: dict[str, str] = {}
         self._user: Any = _NOT_ASKED
@@ -78,6 +78,11 @@ class Call:
         """
         if monotonic() > self.expires:
             raise DeadlineExceeded
+
+
+def new_request_id() -> str:
+    """Return 16 hexadecimal digits that no other request has."""
+    return f"{getrandbits(64):016x}"
 
 
 def current() -> Call | None:

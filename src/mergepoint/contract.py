@@ -59,7 +59,8 @@ class Contract(msgspec.Struct, frozen=True):
     Attributes:
         parameters: what travels as values, in the order of the signature.
         uploads: the names of the parameters that are files, and whether each is a list of them.
-        arguments: reads the parameters that are values, into a tuple in their order.
+        fields: how each parameter that is a value travels, in the same order.
+        arguments: reads them from one object into a tuple in their order.
         result: writes the result, or one item of a stream; None for a download.
         gives: `value`, `nothing`, `stream` or `download`.
         asynchronous: True for `async def`.
@@ -70,6 +71,7 @@ class Contract(msgspec.Struct, frozen=True):
 
     parameters: tuple[Parameter, ...]
     uploads: tuple[Parameter, ...]
+    fields: tuple[Field, ...]
     arguments: Arguments
     result: Wire[Any] | None
     gives: str
@@ -108,12 +110,14 @@ def read(function: Callable[..., Any], *, where: str, provided: Mapping[Any, Cal
     parameters = reader.parameters()
     uploads = tuple(p for p in parameters if is_upload(p.type))
     values = tuple(p for p in parameters if not is_upload(p.type))
+    fields = tuple(reader.field(parameter) for parameter in values)
     result, gives = reader.result()
     summary, description = _docs(function)
     return Contract(
         values,
         uploads,
-        Arguments(where.rpartition(".")[2], [reader.field(p) for p in values]),
+        fields,
+        Arguments(where.rpartition(".")[2], fields),
         result,
         gives,
         inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function),
@@ -264,7 +268,9 @@ def _name(hint: Any) -> str:
 
 def _docs(function: Callable[..., Any]) -> tuple[str, str]:
     """Return the first paragraph of a docstring as one line, and the rest up to its list of arguments."""
-    text = re.split(r"\n\s*(?:Args|Arguments|Parameters|Returns|Raises|Yields):\s*\n", inspect.getdoc(function) or "")[0]
+    text = re.split(r"\n\s*(?:Args|Arguments|Parameters|Returns|Raises|Yields):\s*\n", inspect.getdoc(function) or "")[
+        0
+    ]
     summary, _, description = text.strip().partition("\n\n")
     return " ".join(summary.split()), description.strip()
 

@@ -94,7 +94,9 @@ class ErrorTable:
     def fault(self, error: BaseException) -> Fault:
         """Return what a caller is told. Of an exception nobody declared, that is nothing but its kind."""
         if declared := self.find(type(error)):
-            values = {name: wire.plain(getattr(error, name)) for name, wire in declared.fields.items() if hasattr(error, name)}
+            values = {
+                name: wire.plain(getattr(error, name)) for name, wire in declared.fields.items() if hasattr(error, name)
+            }
             return Fault(declared.kind, declared.code, str(error), values)
         if isinstance(error, InvalidArgument):
             return Fault(error.kind, error.code, error.message, error.fields, error.problems)
@@ -136,7 +138,9 @@ def _must_be_declarable(error: type[Exception], kind: str) -> None:
             f"errors: {error.__name__} is Python's own, so a bug would look like an answer; declare a class of yours."
         )
     if kind not in KINDS:
-        raise RegistrationError(f"errors: {error.__name__}: unknown kind {kind!r}; choose from {', '.join(sorted(KINDS))}.")
+        raise RegistrationError(
+            f"errors: {error.__name__}: unknown kind {kind!r}; choose from {', '.join(sorted(KINDS))}."
+        )
 
 
 def _public_fields(error: type[Exception]) -> dict[str, Wire[Any]]:

@@ -10,16 +10,21 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Annotated, Any, ForwardRef, Literal, NamedTuple, TypeAlias, Union, get_args, get_origin
+from typing import Annotated, Any, ForwardRef, Literal, NamedTuple, TypeAlias, TypeVar, Union, get_args, get_origin
 from uuid import UUID
 
 import msgspec
 import msgspec.inspect as mi
 
 from .types import INT64, UNSET, Meta, Unset
+
+
+Number = TypeVar("Number", float, Decimal)
+
 
 class CannotTravel(TypeError):
     """A type no protocol could carry. The message says which and what to use instead."""
@@ -80,7 +85,9 @@ def _shape(info: mi.Type, open: _Opened) -> Shape:
     for kind, make in _MAKERS.items():
         if isinstance(info, kind):
             return make(info, open)
-    raise CannotTravel(f"{_name_of(info)} has no form that every protocol knows; use a record, or a type of the standard")
+    raise CannotTravel(
+        f"{_name_of(info)} has no form that every protocol knows; use a record, or a type of the standard"
+    )
 
 
 def form_of(info: mi.Type) -> Any:
@@ -92,9 +99,7 @@ def _annotated(info: mi.Metadata, open: _Opened) -> Shape:
     schema = info.extra_json_schema or {}
     if (info.extra or {}).get("id"):
         meta = Meta(pattern=r"^-?\d{1,19}$", extra=info.extra, extra_json_schema={"format": "int64", **schema})
-        return Shape(
-            Annotated[str, meta], _call("read_id"), _call("str"), {"read_id": read_id, "str": str}
-        )
+        return Shape(Annotated[str, meta], _call("read_id"), _call("str"), {"read_id": read_id, "str": str})
     shape = _shape(info.type, open)
     meta = Meta(extra=info.extra, extra_json_schema=info.extra_json_schema)
     return shape._replace(form=Annotated[shape.form, meta])
@@ -112,7 +117,6 @@ _SCALARS: dict[type[mi.Type], Any] = {
     mi.BoolType: bool,
     mi.BytesType: bytes,
     mi.DateType: date,
-    mi.DecimalType: Decimal,
     mi.FloatType: float,
     mi.NoneType: None,
     mi.StrType: str,
@@ -141,6 +145,18 @@ def _limited(type: Any, limits: dict[str, Any]) -> Any:
 
 def _scalar(info: mi.Type, open: _Opened) -> Shape:
     return Shape(_limited(_SCALARS[type(info)], _limits(info)))
+
+
+def _decimal(info: mi.DecimalType, open: _Opened) -> Shape:
+    form = _limited(Decimal, _limits(info))
+    return Shape(form, _call("finite"), None, {"finite": finite})
+
+
+def finite(number: Number) -> Number:
+    """Return a number that is one, unlike NaN and the infinities."""
+    if not math.isfinite(number):
+        raise ValueError(f"Expected a finite `{type(number).__name__.lower()}`, got {number}")
+    return number
 
 
 def _integer(info: mi.IntType, open: _Opened) -> Shape:
@@ -193,7 +209,9 @@ def _tuple(info: mi.TupleType, open: _Opened) -> Shape:
     def template(side: str) -> Template | None:
         if not any(getattr(item, side) for item in items):
             return None
-        return lambda x: "(" + "".join(_applied(getattr(s, side), f"{x}[{n}]") + ", " for n, s in enumerate(items)) + ")"
+        return lambda x: (
+            "(" + "".join(_applied(getattr(s, side), f"{x}[{n}]") + ", " for n, s in enumerate(items)) + ")"
+        )
 
     names = {key: value for item in items for key, value in item.names.items()}
     return Shape(tuple[tuple(item.form for item in items)], template("inward"), template("outward"), names)  # type: ignore[misc]
@@ -356,7 +374,7 @@ def _field(index: int, field: mi.Field, open: _Opened) -> Field:
     return Field(name, field.encode_name, shape, default, factory)
 
 
-def arguments_shape(name: str, fields: list[Field]) -> Shape:
+def arguments_shape(name: str, fields: Sequence[Field]) -> Shape:
     """Return how the arguments of a callable travel: an object keyed by their names, a tuple in their order here."""
     form = _form(name, fields, module="mergepoint.arguments", doc=None)
     values = "".join(_into_text(field) + ", " for field in fields)
@@ -364,7 +382,7 @@ def arguments_shape(name: str, fields: list[Field]) -> Shape:
     return Shape(form, _call("into"), None, {"into": into})
 
 
-def _form(name: str, fields: list[Field], *, module: str, doc: str | None, **options: Any) -> Any:
+def _form(name: str, fields: Sequence[Field], *, module: str, doc: str | None, **options: Any) -> Any:
     """Make the struct that stands for a record or an argument list; it refuses fields it does not know."""
     members = [(f.name, f.shape.form, msgspec.field(name=f.wire_name, **_default(f))) for f in fields]
     return msgspec.defstruct(
@@ -415,7 +433,7 @@ def _deconstruction(info: Any, fields: list[Field], form: str) -> str:
     return f"{form}({', '.join(f'{f.name}={_applied(f.shape.outward, values[f.name])}' for f in fields)})"
 
 
-def _names(fields: list[Field]) -> dict[str, Any]:
+def _names(fields: Sequence[Field]) -> dict[str, Any]:
     return {"UNSET": UNSET} | {key: value for field in fields for key, value in field.shape.names.items()}
 
 
@@ -452,6 +470,7 @@ _MAKERS: dict[type[mi.Type] | tuple[type[mi.Type], ...], Callable[[Any, dict[Any
     mi.Metadata: _annotated,
     mi.IntType: _integer,
     mi.DateTimeType: _datetime,
+    mi.DecimalType: _decimal,
     tuple(_SCALARS): _scalar,
     tuple(SEQUENCES): _sequence,
     mi.TupleType: _tuple,
@@ -462,5 +481,3 @@ _MAKERS: dict[type[mi.Type] | tuple[type[mi.Type], ...], Callable[[Any, dict[Any
     mi.AnyType: _anything,
     _RECORDS: _record,
 }
-
-

@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal
 from typing import Annotated, Any, Generic, TypeVar, Union
 
 import msgspec
 import msgspec.inspect as mi
 
 from .errors import InvalidArgument, Problem
-from .shape import SEQUENCES, CannotTravel, Field, Shape, arguments_shape, compiled, form_of, read_id, shape_of, translation_of
+from .shape import (
+    SEQUENCES,
+    CannotTravel,
+    Field,
+    Shape,
+    arguments_shape,
+    compiled,
+    finite,
+    form_of,
+    read_id,
+    shape_of,
+    translation_of,
+)
 from .types import Meta
 
 T = TypeVar("T")
 
 MOST_PROBLEMS = 100
 """Problems reported at once; a caller who sends more mistakes than this learns of the rest next time."""
+
 
 class Wire(Generic[T]):
     """One type, ready to be read and written.
@@ -107,9 +121,35 @@ class Wire(Generic[T]):
 class Arguments(Wire[tuple[Any, ...]]):
     """The arguments of a callable: one object keyed by parameter names on the wire, a tuple in their order here."""
 
-    def __init__(self, name: str, fields: list[Field]) -> None:
+    def __init__(self, name: str, fields: Sequence[Field]) -> None:
         self.type = tuple
         self._prepare(arguments_shape(name, fields))
+        self._floats = [f.wire_name for f in fields if isinstance(_bare(mi.type_info(f.shape.form)), mi.FloatType)]
+
+    def convert(self, raw: Any, *, text: bool = False) -> tuple[Any, ...]:
+        """Take arguments that are already decoded, as `Wire.convert` does."""
+        if text and self._floats and any(_not_finite(raw.get(name)) for name in self._floats):
+            raise self._explain(raw, ValueError("Expected a finite `float`"), text=True)
+        return super().convert(raw, text=text)
+
+
+def _bare(info: mi.Type) -> mi.Type:
+    """Return a type without its notes, and without None or the list around it."""
+    while True:
+        if isinstance(info, mi.Metadata):
+            info = info.type
+        elif isinstance(info, mi.UnionType) and (member := _only_member(info)):
+            info = member
+        elif isinstance(info, tuple(SEQUENCES)):
+            info = info.item_type
+        else:
+            return info
+
+
+def _not_finite(given: Any) -> bool:
+    """Tell whether text says `nan` or `inf`, which JSON refuses by itself but text does not."""
+    texts = given if isinstance(given, list) else (given,)
+    return any(isinstance(t, str) and t.strip("+-").lower() in ("nan", "inf", "infinity") for t in texts)
 
 
 # --- everything wrong with a value ---------------------------------------------------------------------------------
@@ -175,6 +215,8 @@ def _leaf_problems(raw: Any, info: mi.Type, *, text: bool, path: str) -> Iterato
         value = msgspec.convert(raw, form, strict=not text, str_keys=True)
         if isinstance(info, mi.Metadata) and (info.extra or {}).get("id"):
             read_id(value)
+        elif isinstance(value, (Decimal, float)):
+            finite(value)
     except (ValueError, TypeError) as error:
         message, _, where = str(error).partition(" - at `$")
         if isinstance(info, mi.Metadata) and (info.extra or {}).get("id") and "regex" in message:
@@ -192,7 +234,9 @@ def _scalar_type(info: Any) -> Any:
 
 
 _BACK: dict[type[mi.Type], Callable[[Any], Any]] = {
-    mi.Metadata: lambda info: Annotated[type_of(info.type), Meta(extra_json_schema=info.extra_json_schema, extra=info.extra)],
+    mi.Metadata: lambda info: Annotated[
+        type_of(info.type), Meta(extra_json_schema=info.extra_json_schema, extra=info.extra)
+    ],
     mi.StructType: lambda info: info.cls,
     mi.UnionType: lambda info: Union[tuple(type_of(i) for i in info.types)],
     mi.NoneType: lambda info: None,

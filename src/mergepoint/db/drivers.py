@@ -38,6 +38,12 @@ class Driver(Protocol):
     shared: bool
     """Whether there is one connection only, for everybody."""
 
+    one_writer: bool
+    """Whether a transaction that writes keeps all others from writing."""
+
+    interleaves: bool
+    """Whether a cursor kept on the server allows other statements on its connection."""
+
     def connect_arguments(self) -> dict[str, Any]:
         """Give the arguments of the driver's `connect` that put it in autocommit mode."""
         ...
@@ -75,6 +81,8 @@ class PostgreSQL:
     """psycopg 3: binary results, statements prepared on the server at their first run."""
 
     shared = False
+    one_writer = False
+    interleaves = True
 
     def connect_arguments(self) -> dict[str, Any]:
         """See `Driver`."""
@@ -121,6 +129,8 @@ class MariaDB:
     """PyMySQL, for MariaDB and MySQL."""
 
     shared = False
+    one_writer = False
+    interleaves = False
 
     def connect_arguments(self) -> dict[str, Any]:
         """See `Driver`."""
@@ -166,6 +176,9 @@ class MariaDB:
 
 class SQLite:
     """The standard library's sqlite3, with the settings of a server: WAL, foreign keys, a patient lock."""
+
+    one_writer = True
+    interleaves = True
 
     def __init__(self, *, memory: bool) -> None:
         self.shared = memory

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from contextlib import suppress
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
@@ -13,9 +13,15 @@ from ..errors import Unavailable
 from .drivers import describe
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Engine
+    from sqlalchemy import Connection, Engine, Select
 
     from .drivers import Driver
+
+
+T = TypeVar("T")
+
+ASKING = 2.0
+"""Seconds to wait for a free connection to ask for the state of a server."""
 
 
 class DatabaseUnavailable(Unavailable):
@@ -150,6 +156,27 @@ class Links:
         """Close every idle connection: one of them was found dead, so its neighbours are."""
         for link in self._taken_idle():
             self.drop(link)
+
+    def ask(self, statement: Select[T]) -> T | None:
+        """Run a small SELECT on a connection of its own and return its only value.
+
+        Raises:
+            DatabaseUnavailable: the server does not answer.
+        """
+        link = self.take(ASKING)
+        try:
+            answer = link.connection.scalar(statement)
+            link.connection.rollback()
+        except BaseException as error:
+            self.drop(link)
+            if not isinstance(error, SQLAlchemyError):
+                raise
+            if link.fresh:
+                raise self.unavailable(str(error)) from error
+            self.purge()
+            return self.ask(statement)
+        self.give(link)
+        return answer
 
     def forget(self) -> None:
         """Leave the connections to the parent process: called in a forked child."""

@@ -12,7 +12,9 @@ import re
 import time
 from typing import TYPE_CHECKING, Protocol
 
-from sqlalchemy import BigInteger, NullType, cast, func, literal, select
+from sqlalchemy import BigInteger, cast, func, literal, select
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.types import NullType
 
 from .links import DatabaseUnavailable
 
@@ -59,19 +61,9 @@ class Position:
         """See `Progress`."""
         position = int(token[1:])
         if replica.position < position:
-            replica.position = self._replayed(replica.links)
+            replayed = replica.links.ask(_REPLAYED)
+            replica.position = -1 if replayed is None else replayed  # NULL: that server replays nothing
         return replica.position >= position
-
-    def _replayed(self, links: Links) -> int:
-        link = links.take(1.0)
-        try:
-            position: int | None = link.connection.scalar(_REPLAYED)
-            link.connection.rollback()
-        except BaseException:
-            links.drop(link)
-            raise
-        links.give(link)
-        return -1 if position is None else position  # NULL: that server replays nothing
 
 
 class Window:
@@ -148,7 +140,7 @@ class Servers:
             try:
                 if token is None or self._progress.reached(replica, token):
                     return replica.links.take(timeout)
-            except DatabaseUnavailable as error:
+            except (DatabaseUnavailable, SQLAlchemyError) as error:
                 log.warning("%s; reading elsewhere for %.0f s", error, DOWN)
                 replica.down_until = now + DOWN
         return None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextvars import ContextVar
 from math import inf
 from threading import RLock
 from time import monotonic
@@ -11,14 +12,16 @@ from typing import TYPE_CHECKING, Protocol, Self
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from ..errors import DeadlineExceeded, MergepointError
+from .watchdog import Watchdog
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, MutableMapping
-    from contextvars import ContextVar, Token
+    from contextvars import Token
     from types import TracebackType
+
+    from sqlalchemy import Connection
 
     from .links import Link
     from .replicas import Servers
-    from .watchdog import Watchdog
 
 PATIENCE = 30.0
 """Seconds to wait for a free connection when the call has no deadline."""
@@ -26,6 +29,10 @@ PATIENCE = 30.0
 OVER = (
     "This unit of work is over. Something kept it beyond its call: a thread, a task or an iterator. "
     "Open another there: `with db.unit_of_work():`."
+)
+QUERY = (
+    "A query changes nothing, but this one ran an INSERT, UPDATE or DELETE: register the operation with `app.command`, "
+    "or open the unit of work with kind='command'."
 )
 ENDED_BY_HAND = (
     "The transaction of this unit of work was ended on the plain connection. Leave commit and rollback to the unit: "
@@ -65,9 +72,7 @@ class Unit(AbstractContextManager["Unit"]):
     """One piece of work on one connection.
 
     Args:
-        current: where the unit of the running context is kept.
-        servers: where connections come from.
-        watchdog: cancels statements past the deadline.
+        units: what opened it.
         writes: whether it may change data.
         transaction: whether all of it is one transaction.
         call: the call it belongs to, if any.
@@ -75,34 +80,23 @@ class Unit(AbstractContextManager["Unit"]):
 
     # fmt: off
     __slots__ = (
-        "_current", "_servers", "_token", "_transaction", "_watchdog",
-        "call", "expires", "link", "lock", "over", "overdue", "writes", "wrote",
+        "_token", "_transaction", "_units",
+        "call", "expires", "link", "lock", "over", "overdue", "ran", "writes", "wrote",
     )
     # fmt: on
 
-    def __init__(
-        self,
-        current: ContextVar[Unit | None],
-        servers: Servers,
-        watchdog: Watchdog,
-        *,
-        writes: bool,
-        transaction: bool,
-        call: Caller | None,
-    ) -> None:
-        self._current = current
-        self._servers = servers
-        self._watchdog = watchdog
+    def __init__(self, units: Units, *, writes: bool, transaction: bool, call: Caller | None) -> None:
+        self._units = units
         self._transaction = transaction
         self.writes = writes
         self.call = call
         self.expires = inf if call is None else call.expires
         self.link: Link | None = None
         self.lock = RLock()  # an async operation may use its one connection from several threads
-        self.over = self.overdue = self.wrote = False
+        self.over = self.overdue = self.ran = self.wrote = False
 
     def __enter__(self) -> Self:
-        self._token: Token[Unit | None] = self._current.set(self)
+        self._token: Token[Unit | None] = self._units.context.set(self)
         return self
 
     def __exit__(
@@ -110,7 +104,7 @@ class Unit(AbstractContextManager["Unit"]):
     ) -> None:
         # A generator that nobody closed is ended by the collector, in any context: there is nothing to reset in it.
         with suppress(ValueError):
-            self._current.reset(self._token)
+            self._units.context.reset(self._token)
         self.finish(error)
 
     def acquire(self) -> Link:
@@ -185,24 +179,71 @@ class Unit(AbstractContextManager["Unit"]):
         finally:
             self.writes = before
 
+    def will_write(self) -> None:
+        """Note that data is about to change.
+
+        Raises:
+            MergepointError: this unit belongs to a query.
+        """
+        if not self.writes:
+            raise MergepointError(QUERY)
+        self.wrote = True
+
+    def failure(self, link: Link, error: Exception, sql: str) -> BaseException:
+        """Make the exception to raise for a driver's error: SQLAlchemy's, or that the time ran out."""
+        return DeadlineExceeded() if self.overdue else link.translated(error, sql)
+
+    def may_retry(self, link: Link, error: Exception, *, reads: bool) -> bool:
+        """Tell whether a failed statement may run again on a new connection.
+
+        That is so when the connection was lost while idle, and nothing of this unit can have lasted.
+        """
+        untouched = not self.ran and (reads or self._transaction)
+        return untouched and not link.fresh and not self.overdue and link.is_lost(error)
+
     def renew(self, link: Link) -> Link:
-        """Replace a connection that was found dead before anything ran on it.
+        """Replace a connection that was found dead, and close the idle ones beside it.
 
         Returns:
-            A new connection; the idle ones beside the dead one are closed too.
+            A new connection, in a transaction if this unit is one.
         """
         self._put_back(link, ConnectionError())
         link.links.purge()
-        self.link = self._take()
-        return self.link
+        self.link = None
+        return self.acquire()
+
+    def plain(self) -> Connection:
+        """Give SQLAlchemy's connection of this unit.
+
+        Raises:
+            DeadlineExceeded: the call's time is up.
+        """
+        link = self.link or self.acquire()
+        if self.overdue:
+            raise DeadlineExceeded
+        self.ran = True
+        return link.connection
+
+    def in_transaction(self) -> bool:
+        """Tell whether statements of this unit belong to a transaction."""
+        return self._transaction
+
+    def shares_its_connection(self) -> bool:
+        """Tell whether there is one connection for everybody, and this unit has it."""
+        return self.link is not None and self.link.driver.shared
+
+    def holds_the_lock(self) -> bool:
+        """Tell whether nobody else can write before this unit ends."""
+        link = self.link
+        return link is not None and (link.driver.shared or (link.driver.one_writer and link.connection.in_transaction()))
 
     def _take(self) -> Link:
         remaining = self.expires - monotonic()
         if remaining <= 0:
             raise DeadlineExceeded
-        link = self._servers.take(self, min(PATIENCE, remaining))
+        link = self._units.servers.take(self, min(PATIENCE, remaining))
         if self.expires != inf:
-            self._watchdog.watch(link, self)
+            self._units.watchdog.watch(link, self)
         return link
 
     def _begin(self) -> None:
@@ -211,9 +252,9 @@ class Unit(AbstractContextManager["Unit"]):
         try:
             link.begin(writes=self.writes)
         except link.error as error:
-            if link.fresh or not link.is_lost(error):
+            if not self.may_retry(link, error, reads=False):
                 raise link.translated(error) from error
-            self.renew(link).begin(writes=self.writes)
+            self.renew(link)
 
     def _end_transaction(self, link: Link, error: BaseException | None) -> None:
         if error is None and self._transaction:
@@ -228,7 +269,7 @@ class Unit(AbstractContextManager["Unit"]):
             raise MergepointError(ENDED_BY_HAND)
         link.commit()
         if self.wrote and self.call is not None:
-            self._servers.sign(self.call, link)
+            self._units.servers.sign(self.call, link)
 
     def _roll_back(self, link: Link) -> None:
         with suppress(SQLAlchemyError):  # a connection that cannot even do that was lost, and is dropped
@@ -236,13 +277,13 @@ class Unit(AbstractContextManager["Unit"]):
 
     def _move_to_primary(self) -> None:
         link = self.link
-        if link is not None and link.links is not self._servers.primary:
+        if link is not None and link.links is not self._units.servers.primary:
             self._put_back(link, None)
             self.link = None
 
     def _put_back(self, link: Link, error: BaseException | None) -> None:
         sound = error is None or (isinstance(error, Exception) and not self._broke(link, error))
-        if self.expires != inf and not self._watchdog.release(link):
+        if self.expires != inf and not self._units.watchdog.release(link):
             sound = False
         if sound or (link.driver.shared and not link.connection.closed):
             link.links.give(link)
@@ -257,3 +298,74 @@ class Unit(AbstractContextManager["Unit"]):
             raise DeadlineExceeded from error
         if error.connection_invalidated:
             raise link.links.unavailable(f"the connection was lost during a statement: {error.orig}") from error
+
+
+class Units:
+    """The units of work of one database: which one the running context is in, and how to open another.
+
+    Args:
+        name: the database's name.
+        servers: where connections come from.
+    """
+
+    def __init__(self, name: str, servers: Servers) -> None:
+        self.context: ContextVar[Unit | None] = ContextVar(f"mergepoint.db.{name}", default=None)
+        self.servers = servers
+        self.watchdog = Watchdog(name)
+        self.current = self.context.get
+
+    def open(self, *, writes: bool, transaction: bool = False, call: Caller | None = None) -> Unit:
+        """Make a unit of its own, whatever the running context is in."""
+        return Unit(self, writes=writes, transaction=transaction, call=call)
+
+    def join(self, unit: Unit, *, writes: bool) -> AbstractContextManager[Unit]:
+        """Run a call that is made inside another call's unit as a part of it."""
+        return unit.command() if writes else nullcontext(unit)
+
+    @contextmanager
+    def apart(self) -> Iterator[Unit]:
+        """Open a transaction of its own, that stays whatever becomes of the one around it.
+
+        Where only one connection can write at a time (SQLite), and the unit around is writing, it joins that.
+        """
+        around = self.current()
+        if around is not None and around.holds_the_lock():
+            yield around
+            return
+        with self.open(writes=True, transaction=True) as unit:
+            yield unit
+
+    @contextmanager
+    def streaming(self) -> Iterator[tuple[Connection, bool]]:
+        """Give a connection to stream from, and whether the server may keep the cursor.
+
+        In a transaction it is the unit's own; otherwise one for the stream alone, so that other statements can run.
+        """
+        around = self.current()
+        if around is not None and (around.in_transaction() or around.shares_its_connection()):
+            link = around.acquire()
+            yield link.connection, link.driver.interleaves
+            return
+        unit = self.open(writes=False, call=None if around is None else around.call)
+        error = None
+        try:
+            unit.acquire().begin(writes=False)  # PostgreSQL's cursors live in a transaction
+            yield unit.acquire().connection, True
+        except BaseException as reason:
+            error = reason
+            raise
+        finally:
+            unit.finish(error)
+
+    def forget(self) -> None:
+        """Leave everything open to the parent process: called in a forked child."""
+        self.context.set(None)
+        self.watchdog.forget()
+        for links in self.servers.all():
+            links.forget()
+
+    def close(self) -> None:
+        """Stop the watchdog and close what is idle."""
+        self.watchdog.stop()
+        for links in self.servers.all():
+            links.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import msgspec
 import msgspec.inspect as mi
@@ -30,6 +30,7 @@ class Route(msgspec.Struct, frozen=True):
         method: such as `GET`.
         path: the template below the prefix, such as `/bats/{id}`.
         status: the status code of success.
+        in_path: the parameters in the path, in its order.
         places: where each parameter comes from, by name.
         whole_body: the parameter that is the whole body, if one is.
         lists: the parameters that a query may name several times.
@@ -39,6 +40,7 @@ class Route(msgspec.Struct, frozen=True):
     method: str
     path: str
     status: int
+    in_path: tuple[str, ...]
     places: dict[str, Place]
     whole_body: str | None
     lists: frozenset[str]
@@ -76,7 +78,7 @@ def _route(operation: Operation) -> Route:
     if operation.contract.uploads and method == "GET":
         raise RegistrationError(f"{operation.name}: a GET carries no file; make it a command.")
     return Route(
-        operation, method, path, _status(operation), places, operation.policy.body,
+        operation, method, path, _status(operation), tuple(re.findall(r"\{(\w+)\}", path)), places, operation.policy.body,
         frozenset(p.name for p in operation.contract.parameters if isinstance(_bare(p.type), _LISTS)),
     )  # fmt: skip
 

@@ -1,0 +1,121 @@
+"""All routes of an app as one WSGI application."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Collection, Iterable, Mapping
+from types import MappingProxyType
+from typing import cast
+
+from falcon.routing import CompiledRouter
+
+from ..app import App
+from ..call import new_request_id
+from ..faults import ErrorTable
+from .cors import Cors
+from .endpoint import SECURITY, Endpoint, Header, StartResponse, refuse, request_id
+from .problems import HttpFailure
+from .request import Environ
+from .routes import Route, routes
+
+NO_PARTS: Mapping[str, str] = MappingProxyType({})
+
+
+class Resource:
+    """One path and what may be done with it."""
+
+    def __init__(self) -> None:
+        self.endpoints: dict[str, Endpoint] = {}
+
+    @property
+    def allowed(self) -> str:
+        """The methods of this path, as the header `Allow` has them."""
+        head = ["HEAD"] if "GET" in self.endpoints else []
+        return ", ".join([*sorted(self.endpoints), *head, "OPTIONS"])
+
+
+class Rest:
+    """The WSGI application of an app's operations."""
+
+    def __init__(self, app: App, *, prefix: str = "", cors: Collection[str] = ()) -> None:
+        """Prepare all routes.
+
+        Args:
+            app: whose operations to serve.
+            prefix: what every path begins with, such as `/api`.
+            cors: the origins whose pages may call, such as `https://bats.example`.
+
+        Raises:
+            RegistrationError: an operation cannot be served over HTTP.
+        """
+        self.prefix = prefix
+        self.cors = Cors(cors)
+        self._fixed: dict[str, Resource] = {}
+        self._templates: dict[str, Resource] = {}
+        self._router = CompiledRouter()
+        for route in routes(app):
+            self._add(route)
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer a request, as WSGI has it (PEP 3333)."""
+        if self.cors and "HTTP_ORIGIN" in environ:
+            start_response = self.cors.respond(environ["HTTP_ORIGIN"], start_response)
+        path = environ["PATH_INFO"]
+        resource, parts = self._fixed.get(path), NO_PARTS
+        if resource is None:
+            resource, parts = self._find(path)
+            if resource is None:
+                return _refuse(environ, start_response, "no_such_path", "There is nothing at this path.")
+        endpoint = resource.endpoints.get(environ["REQUEST_METHOD"])
+        if endpoint is None:
+            return self._other_method(resource, parts, environ, start_response)
+        return endpoint(environ, start_response, parts)
+
+    def _add(self, route: Route) -> None:
+        # Named by position, so that /bats/{id} and /bats/{bat_id}/wings can stand beside each other.
+        position = itertools.count()
+        path = re.sub(r"\{\w+\}", lambda _: f"{{p{next(position)}}}", self.prefix + route.path)
+        known = self._templates if "{" in path else self._fixed
+        if path not in known:
+            known[path] = Resource()
+            if known is self._templates:
+                self._router.add_route(path, known[path])
+        known[path].endpoints[route.method] = Endpoint(route, self.prefix)
+
+    def _find(self, path: str) -> tuple[Resource | None, Mapping[str, str]]:
+        if not path.isascii():
+            try:
+                path = path.encode("latin-1").decode()  # PEP 3333: bytes come as Latin-1
+            except UnicodeDecodeError:
+                return None, NO_PARTS
+        if (found := self._router.find(path)) is None:
+            return None, NO_PARTS
+        resource, _, parts, _ = found
+        return cast(Resource, resource), parts
+
+    def _other_method(
+        self, resource: Resource, parts: Mapping[str, str], environ: Environ, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        method, allow = environ["REQUEST_METHOD"], ("Allow", resource.allowed)
+        if method == "HEAD" and "GET" in resource.endpoints:
+            return _without_body(resource.endpoints["GET"](environ, start_response, parts))
+        if method == "OPTIONS":
+            start_response("204 No Content", [allow, *self.cors.preflight(environ, resource.allowed), *SECURITY])
+            return []
+        message = f"Only {resource.allowed} can be used here."
+        return _refuse(environ, start_response, "method_not_allowed", message, [allow])
+
+
+def _refuse(
+    environ: Environ, start_response: StartResponse, code: str, message: str, extra: Iterable[Header] = ()
+) -> list[bytes]:
+    fault = ErrorTable().fault(HttpFailure(code, message, kind="unimplemented"))
+    return refuse(fault, request_id(environ) or new_request_id(), start_response, extra=extra)
+
+
+def _without_body(body: Iterable[bytes]) -> list[bytes]:
+    """Answer HEAD: what a GET would answer, but for its body (RFC 9110, 9.3.2)."""
+    if close := getattr(body, "close", None):
+        close()
+    return []
