@@ -1,4 +1,7 @@
-"""Mergepoint: plain typed callables become a whole backend. Adapters are imported by path: `from mergepoint import rest`."""
+"""Mergepoint: plain typed callables become a whole backend.
+
+Adapters and parts are imported by path: `from mergepoint import rest`.
+"""
 
 from .access import anyone, role, signed_in
 from .app import App

@@ -30,6 +30,7 @@ class role:  # a factory that reads as a word: allow=role("keeper")
         self.names = frozenset(names)
 
     def __call__(self, user: Any) -> bool:
+        """Tell whether the user has one of the roles."""
         return not self.names.isdisjoint(user.roles)
 
     def __repr__(self) -> str:

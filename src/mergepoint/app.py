@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from inspect import Parameter as Argument
 from inspect import signature
-from typing import Any, Literal, Protocol, TypedDict, TypeVar, Unpack, overload, runtime_checkable
+from typing import Any, Literal, Protocol, TypedDict, TypeVar, Unpack, cast, overload, runtime_checkable
 
 import msgspec
 
@@ -126,7 +126,7 @@ class App:
         Raises:
             RegistrationError: a protocol could not carry it; the message says which part and what to do.
         """
-        return self._register("query", function, options)
+        return cast(F, self._register("query", function, options))
 
     @overload
     def command(self, function: F, **options: Unpack[Options]) -> F: ...
@@ -134,7 +134,7 @@ class App:
     def command(self, **options: Unpack[Options]) -> Callable[[F], F]: ...
     def command(self, function: F | None = None, **options: Unpack[Options]) -> F | Callable[[F], F]:
         """Register a callable that may change things; as `query` in all else."""
-        return self._register("command", function, options)
+        return cast(F, self._register("command", function, options))
 
     def identify(self, function: Identify) -> Identify:
         """Say who is calling, on any protocol; from then on every operation must say whom it allows."""
@@ -242,8 +242,8 @@ class App:
         if function is None:
             return lambda decorated: self._register(kind, decorated, options)
         self._must_be_open(kind)
-        policy = {key: value for key, value in options.items() if key != "name"}
-        name = options.get("name") or getattr(function, "__name__", type(function).__name__)
+        policy: Any = {key: value for key, value in options.items() if key != "name"}
+        name = str(options.get("name") or getattr(function, "__name__", type(function).__name__))
         where = f"{self.name}.{name}"
         if name in self._declarations:
             raise RegistrationError(f"{where}: registered twice. Give one of them another name: name=...")

@@ -19,6 +19,7 @@ from .wire import Arguments, Wire
 
 REQUIRED = msgspec.NODEFAULT
 
+_SECTION = re.compile(r"\n\s*(?:Args|Arguments|Parameters|Returns|Raises|Yields):\s*\n")
 _STREAMS = (
     collections.abc.Iterator,
     collections.abc.Generator,
@@ -88,7 +89,7 @@ class Contract(msgspec.Struct, frozen=True):
         """
         known = {p.name: p.default for p in (*self.parameters, *self.uploads)}
         if unknown := values.keys() - known.keys():
-            raise TypeError(f"got an unexpected keyword argument {sorted(unknown)[0]!r}")
+            raise TypeError(f"got an unexpected keyword argument {min(unknown)!r}")
         filled = {**known, **values}
         if absent := [name for name, value in filled.items() if value is REQUIRED]:
             raise TypeError(f"missing the argument {absent[0]!r}")
@@ -132,9 +133,9 @@ def is_upload(hint: Any) -> bool:
     return hint is Upload or Upload in get_args(hint)
 
 
-def is_optional(hint: Any, *, absence: Any = type(None)) -> bool:
-    """Tell whether a type hint allows None (or another absence)."""
-    return absence in get_args(hint) and get_origin(hint) not in (list, tuple, dict, set, frozenset)
+def is_optional(hint: Any) -> bool:
+    """Tell whether a type hint allows None."""
+    return type(None) in get_args(hint) and get_origin(hint) not in (list, tuple, dict, set, frozenset)
 
 
 class _Reader:
@@ -240,14 +241,15 @@ class _Reader:
         names = list(self.signature.parameters)
         if names == order and not any(self._by_name(name) for name in names):
             return lambda call, values: function(*values)
-        texts, providers = [], {"function": function}
+        texts: list[str] = []
+        providers: dict[str, Any] = {"function": function}
         for name in names:
             if provider := self._provider(name):
                 providers[f"provide_{name}"] = provider
             text = f"provide_{name}(call)" if provider else f"values[{order.index(name)}]"
             texts.append(f"{name}={text}" if self._by_name(name) else text)
         # Made of parameter names of the application's own callable, never of input.
-        return eval(f"lambda call, values: function({', '.join(texts)})", providers)  # type: ignore[no-any-return]
+        return eval(f"lambda call, values: function({', '.join(texts)})", providers)  # type: ignore[no-any-return]  # noqa: S307
 
     def _by_name(self, name: str) -> bool:
         parameter = self.signature.parameters[name]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, get_type_hints
 
 import msgspec
@@ -50,7 +50,7 @@ class ErrorTable:
         for error, kind in (kinds or {}).items():
             self.declare(error, kind)
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Declared]:
         return iter(self._by_code.values())
 
     def declare(self, error: type[Exception], kind: Kind) -> None:
@@ -144,7 +144,7 @@ def _must_be_declarable(error: type[Exception], kind: str) -> None:
 
 
 def _public_fields(error: type[Exception]) -> dict[str, Wire[Any]]:
-    fields = {}
+    fields: dict[str, Wire[Any]] = {}
     for name, hint in {**_hints(error.__init__), **_hints(error)}.items():
         if not name.startswith("_") and name != "return" and not is_sensitive(hint):
             try:
@@ -164,6 +164,11 @@ def _hints(of: Any) -> dict[str, Any]:
 def is_sensitive(hint: Any) -> bool:
     """Tell whether a type hint carries the mark `Sensitive`."""
     return any(isinstance(m, Meta) and (m.extra or {}).get("sensitive") for m in getattr(hint, "__metadata__", ()))
+
+
+def _values(declared: Declared, error: BaseException) -> dict[str, Any]:
+    present = {name: wire for name, wire in declared.fields.items() if hasattr(error, name)}
+    return {name: wire.plain(getattr(error, name)) for name, wire in present.items()}
 
 
 def _revived(declared: Declared, fault: Fault) -> Exception:

@@ -63,7 +63,7 @@ class EventLoop:
         with self._lock:
             if self._loop is None:
                 # Here, because asyncio doubles the time to import and most applications have no coroutine.
-                import asyncio
+                import asyncio  # noqa: PLC0415
 
                 self._loop = asyncio.new_event_loop()
                 threading.Thread(target=self._loop.run_forever, name="mergepoint-loop", daemon=True).start()

@@ -14,16 +14,13 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Annotated, Any, ForwardRef, Literal, NamedTuple, TypeAlias, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, ForwardRef, Literal, NamedTuple, TypeAlias, Union, get_args, get_origin
 from uuid import UUID
 
 import msgspec
 import msgspec.inspect as mi
 
 from .types import INT64, UNSET, Meta, Unset
-
-
-Number = TypeVar("Number", float, Decimal)
 
 
 class CannotTravel(TypeError):
@@ -55,6 +52,7 @@ class Field(NamedTuple):
 
     @property
     def required(self) -> bool:
+        """True if it may not be left out."""
         return self.default is msgspec.NODEFAULT and self.default_factory is msgspec.NODEFAULT
 
 
@@ -98,7 +96,7 @@ def form_of(info: mi.Type) -> Any:
 def _annotated(info: mi.Metadata, open: _Opened) -> Shape:
     schema = info.extra_json_schema or {}
     if (info.extra or {}).get("id"):
-        meta = Meta(pattern=r"^-?\d{1,19}$", extra=info.extra, extra_json_schema={"format": "int64", **schema})
+        meta = Meta(pattern=r"^-?[0-9]{1,19}$", extra=info.extra, extra_json_schema={"format": "int64", **schema})
         return Shape(Annotated[str, meta], _call("read_id"), _call("str"), {"read_id": read_id, "str": str})
     shape = _shape(info.type, open)
     meta = Meta(extra=info.extra, extra_json_schema=info.extra_json_schema)
@@ -107,6 +105,8 @@ def _annotated(info: mi.Metadata, open: _Opened) -> Shape:
 
 def read_id(text: str) -> int:
     """Read a 64-bit id from its text."""
+    if text.endswith("\n"):  # which `$` of the pattern lets through
+        raise ValueError("Expected a 64-bit id, got one with a line break")
     number = int(text)
     if not INT64[0] <= number <= INT64[1]:
         raise ValueError("Expected a 64-bit id, got a larger number")
@@ -152,7 +152,7 @@ def _decimal(info: mi.DecimalType, open: _Opened) -> Shape:
     return Shape(form, _call("finite"), None, {"finite": finite})
 
 
-def finite(number: Number) -> Number:
+def finite(number: Decimal | float) -> Any:
     """Return a number that is one, unlike NaN and the infinities."""
     if not math.isfinite(number):
         raise ValueError(f"Expected a finite `{type(number).__name__.lower()}`, got {number}")
@@ -252,7 +252,7 @@ def _union(info: mi.UnionType, open: _Opened) -> Shape:
 def optional(shape: Shape, absence: Any) -> Shape:
     """Allow a value to be absent, as `None` or as `Unset`."""
     return Shape(
-        Union[shape.form, absence],
+        Union[shape.form, absence],  # noqa: UP007 - `|` would not take what stands for a record inside itself
         _unless_absent(shape.inward),
         _unless_absent(shape.outward),
         {**shape.names, "UNSET": UNSET},
@@ -266,10 +266,10 @@ def _unless_absent(template: Template | None) -> Template | None:
 def _alternatives(shapes: list[Shape], infos: list[mi.Type]) -> Shape:
     """Join the members of a union; records are told apart by class, and by their tag on the wire."""
     names: dict[str, Any] = {key: value for shape in shapes for key, value in shape.names.items()}
-    form = Union[tuple(shape.form for shape in shapes)]
+    form: Any = Union[tuple(shape.form for shape in shapes)]  # noqa: UP007 - a union of a list
     chosen: dict[str, Template | None] = {"inward": None, "outward": None}
     for side in chosen:
-        table = {}
+        table: dict[type, Any] = {}
         for shape, info in zip(shapes, infos, strict=True):
             if getattr(shape, side) is None:
                 continue
@@ -458,15 +458,15 @@ def _name_of(info: mi.Type) -> str:
 
 def compiled(template: Template | None, names: Mapping[str, Any]) -> Callable[[Any], Any] | None:
     """Make a function of a template, or None if there is nothing to translate."""
-    return template and _function(template("w"), "w", names)
+    return template and _function(template("w"), "w", dict(names))
 
 
-def _function(expression: str, parameter: str, names: Mapping[str, Any]) -> Callable[[Any], Any]:
+def _function(expression: str, parameter: str, names: dict[str, Any]) -> Callable[[Any], Any]:
     # The source text is made only of attribute names of classes that the application registered, never of input.
-    return eval(f"lambda {parameter}: {expression}", dict(names) if not isinstance(names, dict) else names)  # type: ignore[no-any-return]
+    return eval(f"lambda {parameter}: {expression}", names)  # type: ignore[no-any-return]  # noqa: S307
 
 
-_MAKERS: dict[type[mi.Type] | tuple[type[mi.Type], ...], Callable[[Any, dict[Any, str]], Shape]] = {
+_MAKERS: dict[Any, Callable[[Any, _Opened], Shape]] = {
     mi.Metadata: _annotated,
     mi.IntType: _integer,
     mi.DateTimeType: _datetime,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
-from typing import Annotated, Any, Generic, TypeVar, Union
+from typing import Annotated, Any, Generic, TypeVar, Union, cast
 
 import msgspec
 import msgspec.inspect as mi
@@ -69,7 +69,7 @@ class Wire(Generic[T]):
         """
         try:
             form = self._read_json(data)
-            return form if self._into is None else self._into(form)  # type: ignore[return-value]
+            return cast(T, form if self._into is None else self._into(form))
         except (msgspec.DecodeError, ValueError, TypeError, RecursionError) as error:
             raise self._explain(_read_anything(data), error) from None
 
@@ -81,7 +81,7 @@ class Wire(Generic[T]):
         """Read a value from MessagePack; raises as `decode_json` does."""
         try:
             form = self._read_msgpack(data)
-            return form if self._into is None else self._into(form)  # type: ignore[return-value]
+            return cast(T, form if self._into is None else self._into(form))
         except (msgspec.DecodeError, ValueError, TypeError, RecursionError) as error:
             raise self._explain(_read_anything(data, msgspec.msgpack.decode), error) from None
 
@@ -101,7 +101,7 @@ class Wire(Generic[T]):
         """
         try:
             form = msgspec.convert(raw, self.form, strict=not text)
-            return form if self._into is None else self._into(form)  # type: ignore[return-value]
+            return cast(T, form if self._into is None else self._into(form))
         except (msgspec.ValidationError, ValueError, TypeError, RecursionError) as error:
             raise self._explain(raw, error, text=text) from None
 
@@ -141,7 +141,7 @@ def _bare(info: mi.Type) -> mi.Type:
         elif isinstance(info, mi.UnionType) and (member := _only_member(info)):
             info = member
         elif isinstance(info, tuple(SEQUENCES)):
-            info = info.item_type
+            info = cast(mi.ListType, info).item_type
         else:
             return info
 
@@ -172,7 +172,7 @@ def problems(raw: Any, info: mi.Type, *, text: bool = False, path: str = "$") ->
         yield from found or _construction_problems(raw, inner, text=text, path=path)
     elif isinstance(inner, tuple(SEQUENCES)) and isinstance(raw, list):
         for index, item in enumerate(raw):
-            yield from problems(item, inner.item_type, text=text, path=f"{path}[{index}]")
+            yield from problems(item, cast(mi.ListType, inner).item_type, text=text, path=f"{path}[{index}]")
     elif isinstance(inner, mi.DictType) and isinstance(raw, dict):
         for key, item in raw.items():
             yield from problems(item, inner.value_type, text=text, path=f"{path}.{key}")
@@ -215,7 +215,7 @@ def _leaf_problems(raw: Any, info: mi.Type, *, text: bool, path: str) -> Iterato
         value = msgspec.convert(raw, form, strict=not text, str_keys=True)
         if isinstance(info, mi.Metadata) and (info.extra or {}).get("id"):
             read_id(value)
-        elif isinstance(value, (Decimal, float)):
+        elif isinstance(value, float | Decimal):
             finite(value)
     except (ValueError, TypeError) as error:
         message, _, where = str(error).partition(" - at `$")
@@ -238,7 +238,7 @@ _BACK: dict[type[mi.Type], Callable[[Any], Any]] = {
         type_of(info.type), Meta(extra_json_schema=info.extra_json_schema, extra=info.extra)
     ],
     mi.StructType: lambda info: info.cls,
-    mi.UnionType: lambda info: Union[tuple(type_of(i) for i in info.types)],
+    mi.UnionType: lambda info: Union[tuple(type_of(i) for i in info.types)],  # noqa: UP007 - a union of a list
     mi.NoneType: lambda info: None,
 }
 

@@ -16,7 +16,7 @@ from .paging import Pages
 from .records import Maker, maker, match
 from .replicas import Position, Servers, Window
 from .statement import Statement, column_names
-from .unit import Unit, Units
+from .unit import PATIENCE, Unit, Units
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from sqlalchemy import URL, ColumnElement, Connection, Executable, MetaData, Select
     from sqlalchemy.sql.selectable import TypedReturnsRows
 
+    from .links import Link
     from .unit import Caller
 
 T = TypeVar("T")
@@ -202,6 +203,23 @@ class Database:
             return
         unit.wrote = unit.writes
         yield unit.plain()
+
+    @contextmanager
+    def session(self) -> Iterator[Link]:
+        """Give a connection to the primary that belongs to no unit of work, is in autocommit mode and closed after.
+
+        For maintenance, such as migrations; in memory it is the one connection there is.
+        """
+        links = self._units.servers.primary
+        link = links.take(PATIENCE)
+        try:
+            yield link
+        finally:
+            link.rollback()
+            if link.driver.shared:
+                links.give(link)
+            else:
+                links.drop(link)
 
     def check(self) -> None:
         """Ask every server something.

@@ -5,6 +5,7 @@ Every connection stays in the driver's autocommit mode; a unit of work that writ
 
 from __future__ import annotations
 
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Protocol
 
 import psycopg
@@ -16,7 +17,8 @@ from sqlalchemy.pool import NullPool
 from ..errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from .links import Link
 
@@ -72,6 +74,10 @@ class Driver(Protocol):
         """Tell whether a new connection would not meet this error."""
         ...
 
+    def migrating(self, dbapi: Any) -> AbstractContextManager[object]:
+        """Prepare a connection for changes to tables, and undo that after."""
+        ...
+
     def cancel(self, link: Link) -> None:
         """Stop what runs on a connection; called from another thread."""
         ...
@@ -120,6 +126,10 @@ class PostgreSQL:
         # A migration changed the type of a column under a prepared statement.
         return isinstance(error, psycopg.errors.FeatureNotSupported) and "cached plan" in str(error)
 
+    def migrating(self, dbapi: Any) -> AbstractContextManager[object]:
+        """See `Driver`."""
+        return nullcontext()
+
     def cancel(self, link: Link) -> None:
         """See `Driver`."""
         link.dbapi.cancel_safe(timeout=CANCEL_TIMEOUT)
@@ -162,6 +172,10 @@ class MariaDB:
         """See `Driver`."""
         return False
 
+    def migrating(self, dbapi: Any) -> AbstractContextManager[object]:
+        """See `Driver`."""
+        return nullcontext()
+
     def cancel(self, link: Link) -> None:
         """See `Driver`."""
         # The whole connection goes: SLEEP() and some loops answer KILL QUERY with an ordinary result.
@@ -190,8 +204,7 @@ class SQLite:
 
     def prepare(self, dbapi: Any) -> None:
         """See `Driver`."""
-        for setting in ("busy_timeout=5000", "journal_mode=WAL", "foreign_keys=ON", "synchronous=NORMAL"):
-            dbapi.execute(f"PRAGMA {setting}").close()
+        _set(dbapi, "busy_timeout=5000", "journal_mode=WAL", "foreign_keys=ON", "synchronous=NORMAL")
 
     def executor(self, sql: str, oids: list[Any] | None, dbapi: Any) -> Callable[[Any, tuple[Any, ...]], object]:
         """See `Driver`."""
@@ -217,9 +230,24 @@ class SQLite:
         """See `Driver`."""
         return False
 
+    @contextmanager
+    def migrating(self, dbapi: Any) -> Iterator[None]:
+        """See `Driver`."""
+        # A table that is made anew is dropped in between, which would delete the rows that refer to it.
+        _set(dbapi, "foreign_keys=OFF", "busy_timeout=600000")
+        try:
+            yield
+        finally:
+            _set(dbapi, "foreign_keys=ON", "busy_timeout=5000")
+
     def cancel(self, link: Link) -> None:
         """See `Driver`."""
         link.dbapi.interrupt()
+
+
+def _set(dbapi: Any, *pragmas: str) -> None:
+    for pragma in pragmas:
+        dbapi.execute(f"PRAGMA {pragma}").close()
 
 
 def parse(url: str | URL) -> URL:

@@ -5,9 +5,10 @@ These functions are what `mergepoint db …` runs. Two processes that upgrade at
 
 from __future__ import annotations
 
+import io
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from alembic import command
 from alembic.autogenerate import compare_metadata
@@ -20,15 +21,15 @@ from sqlalchemy import func, select
 from ..errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-    from sqlalchemy import Connection
+    from alembic.runtime.migration import MigrationInfo
+    from sqlalchemy import Connection, MetaData
 
     from .database import Database
 
 ENVIRONMENT = Path(__file__).parent / "environment"
 LOCK = 0x6D65726765  # "merge": the number of the advisory lock that upgrades take
-LOCK_NAME = "mergepoint migrations"
 PATIENCE = 600
 """Seconds to wait for another process that is migrating."""
 
@@ -79,10 +80,14 @@ def revision(db: Database, message: str, *, autogenerate: bool = True) -> Path:
     Raises:
         ConfigError: the database has no metadata or folder, or is behind.
     """
-    _folder(db, create=True)
-    with _session(db) as connection:
-        made = _told(db, lambda config: command.revision(config, message, autogenerate=autogenerate), connection)
+    versions = _versions(db)
+    versions.mkdir(parents=True, exist_ok=True)
+    with db.session() as link, _plain_errors(db):
+        config = _config(db, link.connection, [])
+        made = command.revision(config, message, autogenerate=autogenerate)
     script = made[0] if isinstance(made, list) else made
+    if script is None:
+        raise ConfigError(f"Alembic wrote no migration into {versions}.")
     return Path(script.path)
 
 
@@ -95,15 +100,92 @@ def check(db: Database) -> list[str]:
     Raises:
         ConfigError: the database is behind its migrations, or has no metadata.
     """
-    with _session(db) as connection:
-        behind = sorted(set(_scripts(db).get_heads()) - set(_applied(connection)))
+    metadata = _metadata(db)
+    with db.session() as link:
+        context = MigrationContext.configure(link.connection, opts={"compare_type": True})
+        behind = set(_scripts(db).get_heads()) - set(context.get_current_heads())
         if behind:
-            raise ConfigError(f"{db.name} is behind its migrations (missing: {', '.join(behind)}): upgrade it first.")
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
-        return [_describe(difference) for difference in compare_metadata(context, _metadata(db))]
+            raise ConfigError(
+                f"{db.name} is behind its migrations (missing: {', '.join(sorted(behind))}): upgrade it first."
+            )
+        return [_in_words(difference) for difference in compare_metadata(context, metadata)]
 
 
 def current(db: Database) -> str | None:
     """Return the revision that the database is at, or None before the first."""
-    with db.connection() as connection:
-        return ", ".join(_applied(connection)) or None
+    with db.session() as link:
+        return ", ".join(MigrationContext.configure(link.connection).get_current_heads()) or None
+
+
+def _move(db: Database, target: str, move: Callable[[Config, str], None]) -> list[str]:
+    steps: list[str] = []
+    _scripts(db)
+    with db.session() as link, link.driver.migrating(link.dbapi):
+        _take_turns(db, link.connection)
+        link.begin(writes=True)
+        try:
+            with _plain_errors(db):
+                move(_config(db, link.connection, steps), target)
+            link.commit()
+        except BaseException:
+            link.rollback()
+            raise
+    return steps
+
+
+def _take_turns(db: Database, connection: Connection) -> None:
+    """Wait until no other process migrates this database. The lock goes with the connection; SQLite's is its BEGIN."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_lock(LOCK)))
+    elif connection.dialect.name in ("mysql", "mariadb"):
+        name = f"mergepoint migrations {db.url.database}"[:64]
+        if connection.scalar(select(func.get_lock(name, PATIENCE))) != 1:
+            raise ConfigError(f"Another process has been migrating {db.name} for {PATIENCE} s. Is it stuck?")
+
+
+def _config(db: Database, connection: Connection, steps: list[str]) -> Config:
+    def tell(*, step: MigrationInfo, **_: Any) -> None:
+        steps.append(str(step.up_revision_id))
+
+    config = Config(stdout=io.StringIO())
+    config.set_main_option("script_location", str(ENVIRONMENT).replace("%", "%%"))
+    config.set_main_option("version_locations", str(_versions(db)).replace("%", "%%"))
+    config.set_main_option("path_separator", "newline")
+    config.attributes |= {"connection": connection, "metadata": db.metadata, "tell": tell}
+    return config
+
+
+def _scripts(db: Database) -> ScriptDirectory:
+    versions = _versions(db)
+    if not versions.is_dir():
+        raise ConfigError(f"{db.name} has no migrations in {versions}: write the first one with `revision`.")
+    return ScriptDirectory(ENVIRONMENT, version_locations=[versions])
+
+
+def _versions(db: Database) -> Path:
+    if db.migrations is None:
+        raise ConfigError(f"{db.name} has no folder of migrations: pass Database(..., migrations=...).")
+    return Path(db.migrations).absolute() / "versions"
+
+
+def _metadata(db: Database) -> MetaData:
+    if db.metadata is None:
+        raise ConfigError(f"{db.name} does not know its tables: pass Database(..., metadata=...).")
+    return db.metadata
+
+
+@contextmanager
+def _plain_errors(db: Database) -> Iterator[None]:
+    try:
+        yield
+    except CommandError as error:
+        raise ConfigError(f"{db.name}: {error}") from error
+
+
+def _in_words(difference: Any) -> str:
+    """Describe one of Alembic's differences, a tuple such as `("add_column", schema, table, column)`."""
+    if isinstance(difference, list):
+        return "; ".join(_in_words(part) for part in difference)
+    what, *subjects = difference
+    names = [str(getattr(subject, "name", None) or subject) for subject in subjects if subject not in (None, {})]
+    return f"{what.replace('_', ' ')}: {' '.join(names)}"

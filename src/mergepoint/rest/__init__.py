@@ -3,12 +3,12 @@
 from ..errors import missing
 
 try:
-    import falcon
-    import urllib3
-    import xxhash
+    import falcon  # noqa: F401
+    import urllib3  # noqa: F401
+    import xxhash  # noqa: F401
 except ModuleNotFoundError as error:
     raise missing("mergepoint.rest", error, extra="rest") from None
 
-from .wsgi import Rest as wsgi
+from .application import wsgi
 
 __all__ = ["wsgi"]

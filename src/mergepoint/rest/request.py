@@ -174,7 +174,10 @@ def _json_body(route: Route, arguments: Arguments) -> Callable[[Environ], tuple[
 
 
 def _whole_body(route: Route, wire: Wire[Any], default: Any) -> Callable[[Environ], tuple[Any, ...]]:
-    most, required = route.operation.policy.max_body, {p.name for p in route.operation.contract.parameters if p.required}
+    most, required = (
+        route.operation.policy.max_body,
+        {p.name for p in route.operation.contract.parameters if p.required},
+    )
 
     def read(environ: Environ) -> tuple[Any, ...]:
         body = _read_json(environ, most)

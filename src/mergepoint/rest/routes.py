@@ -114,7 +114,7 @@ def _must_fit(operation: Operation, parameter: Parameter, place: Place) -> None:
         return
     info = _bare(parameter.type)
     if place == "path" and not parameter.required:
-        raise RegistrationError(f"{operation.name}: `{parameter.name}` is in the path, so it cannot have a default.")
+        raise RegistrationError(f"{operation.name}: `{parameter.name}` is in the path; it cannot have a default.")
     if isinstance(info, _LISTS) and place != "path":
         info = _bare_info(info.item_type)
     if not _is_text(info):
@@ -125,7 +125,7 @@ def _must_fit(operation: Operation, parameter: Parameter, place: Place) -> None:
         )
         raise RegistrationError(
             f"{operation.name}: `{parameter.name}` is a {getattr(parameter.type, '__name__', parameter.type)},"
-            f" which the {place} of a URL or form cannot hold. {remedy}"
+            f" which the {place} cannot hold. {remedy}"
         )
 
 

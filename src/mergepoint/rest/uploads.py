@@ -25,7 +25,9 @@ MOST_TEXT = 100_000
 Files = dict[str, list[Upload]]
 
 
-def read_form(environ: dict[str, Any], uploads: Sequence[Parameter], route: Route) -> tuple[dict[str, Any], tuple[Any, ...]]:
+def read_form(
+    environ: dict[str, Any], uploads: Sequence[Parameter], route: Route
+) -> tuple[dict[str, Any], tuple[Any, ...]]:
     """Read a multipart form.
 
     Args:
@@ -65,7 +67,7 @@ class _Limited:
         self._left = most
         self._most = most
 
-    def read(self, size: int | None = -1) -> bytes:
+    def read(self, size: int | None = -1, /) -> bytes:
         data: bytes = self._stream.read(size)
         self._left -= len(data)
         if self._left < 0:
@@ -80,7 +82,7 @@ def _parts(environ: dict[str, Any], most: int) -> Any:
     handler = MultipartFormHandler()
     handler.parse_options.max_body_part_buffer_size = MOST_TEXT
     stream = request.bounded_stream if request.content_length is not None else environ["wsgi.input"]
-    return handler.deserialize(cast(BinaryIO, _Limited(stream, most)), request.content_type, request.content_length)
+    return handler.deserialize(_Limited(stream, most), request.content_type, request.content_length)
 
 
 def _upload(part: BodyPart) -> Upload:

@@ -2,14 +2,12 @@
 
 from alembic import context
 
-connection = context.config.attributes["connection"]
+given = context.config.attributes
 context.configure(
-    connection=connection,
-    target_metadata=context.config.attributes["metadata"],
-    compare_server_default=False,
-    # SQLite changes a table by making a new one.
-    render_as_batch=connection.dialect.name == "sqlite",
-    user_module_prefix=None,
+    connection=given["connection"],
+    target_metadata=given["metadata"],
+    on_version_apply=given["tell"],
+    render_as_batch=given["connection"].dialect.name == "sqlite",  # SQLite changes a table by making a new one
 )
 with context.begin_transaction():
     context.run_migrations()

@@ -22,6 +22,11 @@ from .routes import Route, routes
 NO_PARTS: Mapping[str, str] = MappingProxyType({})
 
 
+def wsgi(app: App, *, prefix: str = "", cors: Collection[str] = ()) -> Rest:
+    """Return the WSGI application that serves the operations of an app; see `Rest` for the arguments."""
+    return Rest(app, prefix=prefix, cors=cors)
+
+
 class Resource:
     """One path and what may be done with it."""
 
