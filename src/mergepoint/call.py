@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from random import getrandbits
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -26,15 +26,13 @@ class Call:
         request_id: names the call in answers and logs.
         metadata: what came along with it, by lower-case name, such as `authorization`.
         expires: when its time is over, in seconds of `time.monotonic()`.
-        reply: metadata that goes back with the answer.
     """
 
-    __slots__ = ("_user", "expires", "metadata", "operation", "protocol", "reply", "request_id")
+    __slots__ = ("_reply", "_user", "expires", "metadata", "operation", "protocol", "request_id")
 
     def __init__(
         self,
         operation: Operation,
-        *,
         protocol: str = "python",
         metadata: Mapping[str, str] | None = None,
         request_id: str | None = None,
@@ -55,7 +53,7 @@ class Call:
         self.metadata = {} if metadata is None else metadata
         self.request_id = request_id or new_request_id()
         self.expires = monotonic() + (deadline if seconds is None or seconds > deadline else seconds)
-        self.reply: dict[str, str] = {}
+        self._reply: dict[str, str] | None = None
         self._user: Any = _NOT_ASKED
 
     @property
@@ -65,6 +63,13 @@ class Call:
             identify = self.operation.identify
             self._user = None if identify is None else identify(self)
         return self._user
+
+    @property
+    def reply(self) -> dict[str, str]:
+        """Metadata that goes back with the answer."""
+        if self._reply is None:
+            self._reply = {}
+        return self._reply
 
     def remaining(self) -> float:
         """Return the seconds left; negative when the time is over."""
@@ -82,7 +87,7 @@ class Call:
 
 def new_request_id() -> str:
     """Return 16 hexadecimal digits that no other request has."""
-    return f"{getrandbits(64):016x}"
+    return "%016x" % getrandbits(64)  # noqa: UP031 - half the time of an f-string
 
 
 def current() -> Call | None:
@@ -90,11 +95,8 @@ def current() -> Call | None:
     return _current.get()
 
 
-def enter(call: Call) -> Token[Call | None]:
-    """Make a call the current one; give the token to `leave`."""
-    return _current.set(call)
+enter = _current.set
+"""Make a call the current one; it returns the token to give to `leave`."""
 
-
-def leave(token: Token[Call | None]) -> None:
-    """Make the call before the current one again."""
-    _current.reset(token)
+leave = _current.reset
+"""Make the call before the current one again."""

@@ -19,12 +19,14 @@ from uuid import uuid4
 from .errors import MergepointError, missing
 
 try:
-    from sqlalchemy import DDL, BigInteger, Column, Integer, MetaData, String, Table, bindparam, insert, select, update
+    from sqlalchemy import DDL, BigInteger, Column, Integer, MetaData, String, Table, bindparam, func, insert, select, update
     from sqlalchemy.exc import IntegrityError
 except ModuleNotFoundError as error:
     raise missing("mergepoint.ids", error, extra="db") from None
 
 if TYPE_CHECKING:
+    from sqlalchemy.sql.functions import FunctionElement
+
     from .db import Database
 
 EPOCH = 1_735_689_600_000
@@ -42,6 +44,7 @@ LEASE = 60_000
 """Milliseconds after which the node of a process that has stopped asking is free again."""
 
 _LOW = (1 << SEQUENCE_BITS) - 1
+_SHARED = ((1 << NODE_BITS) - NODES << SEQUENCE_BITS) - 1  # the database's nodes have one sequence
 
 
 class NoNodeFree(MergepointError):
@@ -59,13 +62,14 @@ class Grant(NamedTuple):
 class Lease(Protocol):
     """Gives out node numbers and stretches of time."""
 
-    def grant(self, owner: str, node: int | None, now: int) -> Grant:
+    def grant(self, owner: str, node: int | None, now: int, void: Callable[[], None]) -> Grant:
         """Reserve the next stretch for a process.
 
         Args:
             owner: names the process and this generator.
             node: the node it has, or None for a new one. A lease that was lost in between is replaced by another.
             now: milliseconds since `EPOCH`, of which the stretch begins no earlier.
+            void: called if the grant does not last, because it was a part of a transaction that was rolled back.
 
         Raises:
             NoNodeFree: all are taken.
@@ -124,8 +128,12 @@ class Ids:
         self._node_bits = 0
         self._last = self._end = -1
 
+    def _void(self) -> None:
+        with self._lock:
+            self._node, self._end = None, -1
+
     def _extend(self, tick: int) -> int:
-        grant = self._lease.grant(self._owner, self._node, tick >> SEQUENCE_BITS)
+        grant = self._lease.grant(self._owner, self._node, tick >> SEQUENCE_BITS, self._void)
         self._node = grant.node
         self._node_bits = grant.node << SEQUENCE_BITS
         self._end = (grant.until << SEQUENCE_BITS) | _LOW
@@ -179,40 +187,41 @@ class NodeLease:
         self._take = db.statement(update(table).where(mine, table.c.expires == bindparam("was")))
         self._keep = db.statement(update(table).where(mine))
 
-    def grant(self, owner: str, node: int | None, now: int) -> Grant:
+    def grant(self, owner: str, node: int | None, now: int, void: Callable[[], None]) -> Grant:
         """See `Lease`."""
-        with self._db.apart():
-            kept = None if node is None else self._extended(owner, node, now)
-        return kept or self._new(owner, now)
+        kept = None if node is None else self._extended(owner, node, now, void)
+        return kept or self._new(owner, now, void)
 
     def release(self, owner: str, node: int, used: int) -> None:
         """See `Lease`."""
         with self._db.apart():
             self._keep.run(of_node=node, of_owner=owner, expires=0, reserved=used)
 
-    def _extended(self, owner: str, node: int, now: int) -> Grant | None:
-        row = self._row.one_or_none(of_node=node, of_owner=owner)
-        if row is None:
-            return None
-        until = max(now, row.reserved) + AHEAD
-        self._keep.run(of_node=node, of_owner=owner, expires=now + LEASE, reserved=until)
-        return Grant(node, row.reserved, until)
+    def _extended(self, owner: str, node: int, now: int, void: Callable[[], None]) -> Grant | None:
+        with self._db.apart() as unit:
+            row = self._row.one_or_none(of_node=node, of_owner=owner)
+            if row is None:
+                return None
+            until = max(now, row.reserved) + AHEAD
+            kept = self._keep.run(of_node=node, of_owner=owner, expires=now + LEASE, reserved=until)
+            unit.on_rollback(void)
+        return Grant(node, row.reserved, until) if kept else None
 
-    def _new(self, owner: str, now: int) -> Grant:
+    def _new(self, owner: str, now: int, void: Callable[[], None]) -> Grant:
         for _ in range(NODES):
-            with self._db.apart():
-                rows = self._rows.all()
-            grant = self._claimed(owner, now, rows)
+            with self._db.apart() as unit:
+                grant = self._claimed(owner, now)
+                unit.on_rollback(void)
             if grant is not None:
                 return grant
         raise NoNodeFree("No node number could be leased: too many processes start at once. Try again.")
 
-    def _claimed(self, owner: str, now: int, rows: list[Row]) -> Grant | None:
+    def _claimed(self, owner: str, now: int) -> Grant | None:
         """Try to take the free node whose time is the furthest back, or else an unused number."""
+        rows = self._rows.all()
         free = [row for row in rows if row.expires < now]
         if free:
-            row = min(free, key=lambda row: (row.reserved, row.node))
-            return self._taken(owner, now, row)
+            return self._taken(owner, now, min(free, key=lambda row: (row.reserved, row.node)))
         used = {row.node for row in rows}
         unused = next((node for node in range(NODES) if node not in used), None)
         if unused is None:
@@ -225,14 +234,48 @@ class NodeLease:
     def _taken(self, owner: str, now: int, row: Row) -> Grant | None:
         until = max(now, row.reserved) + AHEAD
         state: dict[str, Any] = {"of_node": row.node, "of_owner": row.owner, "was": row.expires}
-        with self._db.apart():
-            taken = self._take.run(**state, owner=owner, expires=now + LEASE, reserved=until)
+        taken = self._take.run(**state, owner=owner, expires=now + LEASE, reserved=until)
         return Grant(row.node, row.reserved, until) if taken else None
 
     def _added(self, owner: str, now: int, node: int) -> Grant | None:
         try:
-            with self._db.apart(), self._db.transaction():
+            with self._db.transaction():
                 self._add.run(node=node, owner=owner, expires=now + LEASE, reserved=now + AHEAD)
         except IntegrityError:
             return None
         return Grant(node, now - 1, now + AHEAD)
+
+
+def id_default() -> FunctionElement[int]:
+    """Make the default of an id column in PostgreSQL: `Column("id", BigInteger, server_default=id_default())`.
+
+    Such ids are apart from those of `Ids`: they have node numbers of their own. They are unique as long as fewer than
+    1,048,576 are made within the time that the server's clock steps back.
+    """
+    return func.mergepoint_id()
+
+
+def create_id_default() -> list[DDL]:
+    """Give the statements that make the function behind `id_default`: `for ddl in ...: op.execute(ddl)`."""
+    return [
+        DDL(f"CREATE SEQUENCE mergepoint_id_sequence MINVALUE 0 MAXVALUE {_SHARED} CYCLE"),
+        DDL(
+            "CREATE FUNCTION mergepoint_id() RETURNS bigint LANGUAGE sql VOLATILE AS $$ SELECT "
+            f"(((extract(epoch FROM clock_timestamp()) * 1000)::bigint - {EPOCH}) << {NODE_BITS + SEQUENCE_BITS}) "
+            f"| {NODES << SEQUENCE_BITS} | nextval('mergepoint_id_sequence') $$"
+        ),
+    ]
+
+
+def drop_id_default() -> list[DDL]:
+    """Give the statements that take the function behind `id_default` away."""
+    return [DDL("DROP FUNCTION mergepoint_id()"), DDL("DROP SEQUENCE mergepoint_id_sequence")]
+
+
+def _forgetting(ids: weakref.ref[Ids]) -> Callable[[], None]:
+    def forget() -> None:
+        inherited = ids()
+        if inherited is not None:
+            inherited._forget()  # noqa: SLF001 - its own module
+
+    return forget

@@ -51,7 +51,7 @@ class Wire(Generic[T]):
 
     def _prepare(self, shape: Shape) -> None:
         self.form = shape.form
-        self._into = compiled(shape.inward, shape.names)
+        self._into: Callable[[Any], Any] | None = compiled(shape.inward, shape.names)
         self._out = compiled(shape.outward, shape.names)
         try:
             self._read_json = msgspec.json.Decoder(shape.form).decode
@@ -69,7 +69,8 @@ class Wire(Generic[T]):
         """
         try:
             form = self._read_json(data)
-            return cast(T, form if self._into is None else self._into(form))
+            value: T = form if self._into is None else self._into(form)
+            return value
         except (msgspec.DecodeError, ValueError, TypeError, RecursionError) as error:
             raise self._explain(_read_anything(data), error) from None
 
@@ -81,7 +82,8 @@ class Wire(Generic[T]):
         """Read a value from MessagePack; raises as `decode_json` does."""
         try:
             form = self._read_msgpack(data)
-            return cast(T, form if self._into is None else self._into(form))
+            value: T = form if self._into is None else self._into(form)
+            return value
         except (msgspec.DecodeError, ValueError, TypeError, RecursionError) as error:
             raise self._explain(_read_anything(data, msgspec.msgpack.decode), error) from None
 
@@ -89,21 +91,18 @@ class Wire(Generic[T]):
         """Write a value as MessagePack."""
         return self._write_msgpack(value if self._out is None else self._out(value))
 
-    def convert(self, raw: Any, *, text: bool = False) -> T:
+    def convert(self, raw: Any) -> T:
         """Take a value that is already decoded: plain dicts, lists, strings and numbers.
-
-        Args:
-            raw: the plain value.
-            text: numbers and booleans come as text, as in a query string or on a command line.
 
         Raises:
             InvalidArgument: with every problem found.
         """
         try:
-            form = msgspec.convert(raw, self.form, strict=not text)
-            return cast(T, form if self._into is None else self._into(form))
+            form = msgspec.convert(raw, self.form)
+            value: T = form if self._into is None else self._into(form)
+            return value
         except (msgspec.ValidationError, ValueError, TypeError, RecursionError) as error:
-            raise self._explain(raw, error, text=text) from None
+            raise self._explain(raw, error) from None
 
     def plain(self, value: T) -> Any:
         """Return the value as plain dicts, lists, strings and numbers, as it looks in JSON."""
@@ -121,16 +120,26 @@ class Wire(Generic[T]):
 class Arguments(Wire[tuple[Any, ...]]):
     """The arguments of a callable: one object keyed by parameter names on the wire, a tuple in their order here."""
 
+    _into: Callable[[Any], tuple[Any, ...]]
+
     def __init__(self, name: str, fields: Sequence[Field]) -> None:
         self.type = tuple
         self._prepare(arguments_shape(name, fields))
         self._floats = [f.wire_name for f in fields if isinstance(_bare(mi.type_info(f.shape.form)), mi.FloatType)]
 
-    def convert(self, raw: Any, *, text: bool = False) -> tuple[Any, ...]:
-        """Take arguments that are already decoded, as `Wire.convert` does."""
-        if text and self._floats and any(_not_finite(raw.get(name)) for name in self._floats):
-            raise self._explain(raw, ValueError("Expected a finite `float`"), text=True)
-        return super().convert(raw, text=text)
+    def convert_text(self, raw: dict[str, Any]) -> tuple[Any, ...]:
+        """Take arguments that come as text, numbers and booleans too: from a path, a query string, a form.
+
+        Raises:
+            InvalidArgument: with every problem found.
+        """
+        try:
+            if self._floats and any(_not_finite(raw.get(name)) for name in self._floats):
+                raise ValueError("Expected a finite `float`")
+            arguments: tuple[Any, ...] = self._into(msgspec.convert(raw, self.form, strict=False))
+            return arguments
+        except (msgspec.ValidationError, ValueError, TypeError, RecursionError) as error:
+            raise self._explain(raw, error, text=True) from None
 
 
 def _bare(info: mi.Type) -> mi.Type:

@@ -121,11 +121,12 @@ class Links:
         self._waiting = 0
         self._changed = threading.Condition()
 
-    def take(self, timeout: float) -> Link:
+    def take(self, timeout: float, *, spare: bool = False) -> Link:
         """Get a connection for the calling thread.
 
         Args:
             timeout: seconds to wait while all are in use.
+            spare: whether to open one beyond the limit rather than wait for threads that wait for this one.
 
         Raises:
             DatabaseUnavailable: the server does not answer, or none became free in time.
@@ -133,7 +134,7 @@ class Links:
         try:
             return self._idle.pop()
         except IndexError:
-            return self._wait(timeout) or self._connect()
+            return self._wait(timeout, self._size + (spare and not self.driver.shared)) or self._connect()
 
     def give(self, link: Link) -> None:
         """Put a connection back for the next thread."""
@@ -194,12 +195,12 @@ class Links:
         """Make the exception that says which database cannot be used, and why."""
         return DatabaseUnavailable(f"{self.name} ({describe(self.engine.url)}) cannot be used: {reason}")
 
-    def _wait(self, timeout: float) -> Link | None:
+    def _wait(self, timeout: float, limit: int) -> Link | None:
         until = monotonic() + timeout
         with self._changed:
             self._waiting += 1
             try:
-                while self._opened >= self._size or self._idle:
+                while self._opened >= limit or self._idle:
                     with suppress(IndexError):
                         return self._idle.pop()
                     if not self._changed.wait(until - monotonic()):

@@ -109,12 +109,13 @@ class Servers:
         """List the connections to every server, the primary first."""
         return [self.primary, *(replica.links for replica in self._replicas)]
 
-    def take(self, unit: Unit, timeout: float) -> Link:
+    def take(self, unit: Unit, timeout: float, *, spare: bool = False) -> Link:
         """Take a connection for a unit of work: a query's from a replica in turn, all others from the primary.
 
         Args:
             unit: what asks.
             timeout: seconds to wait for a free connection.
+            spare: whether the primary may open one beyond its limit.
 
         Raises:
             DatabaseUnavailable: there is none to be had.
@@ -123,7 +124,7 @@ class Servers:
             link = self._from_replica(written(unit.call.metadata), timeout)
             if link is not None:
                 return link
-        return self.primary.take(timeout)
+        return self.primary.take(timeout, spare=spare)
 
     def sign(self, call: Caller, link: Link) -> None:
         """Put into the call's reply where the primary stands after this commit."""

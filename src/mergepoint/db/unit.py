@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from ..errors import DeadlineExceeded, MergepointError
 from .watchdog import Watchdog
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, MutableMapping
+    from collections.abc import Callable, Iterator, Mapping, MutableMapping
     from contextvars import Token
     from types import TracebackType
 
@@ -76,17 +76,22 @@ class Unit(AbstractContextManager["Unit"]):
         writes: whether it may change data.
         transaction: whether all of it is one transaction.
         call: the call it belongs to, if any.
+        spare: whether it may have a connection beyond the limit, because another unit waits for it.
     """
 
     # fmt: off
     __slots__ = (
-        "_token", "_transaction", "_units",
+        "_spare", "_token", "_transaction", "_undone", "_units",
         "call", "expires", "link", "lock", "over", "overdue", "ran", "writes", "wrote",
     )
     # fmt: on
 
-    def __init__(self, units: Units, *, writes: bool, transaction: bool, call: Caller | None) -> None:
+    def __init__(
+        self, units: Units, *, writes: bool, transaction: bool, call: Caller | None, spare: bool = False
+    ) -> None:
         self._units = units
+        self._spare = spare
+        self._undone: list[Callable[[], None]] = []
         self._transaction = transaction
         self.writes = writes
         self.call = call
@@ -154,8 +159,12 @@ class Unit(AbstractContextManager["Unit"]):
         """Run a block as a transaction of its own, or as a savepoint when one is open."""
         link = self.link or self.acquire()
         if self._transaction:
-            with link.connection.begin_nested():
-                yield
+            try:
+                with link.connection.begin_nested():
+                    yield
+            except BaseException:
+                self._tell_undone()
+                raise
             return
         link.begin(writes=self.writes)
         self._transaction = True
@@ -188,6 +197,10 @@ class Unit(AbstractContextManager["Unit"]):
         if not self.writes:
             raise MergepointError(QUERY)
         self.wrote = True
+
+    def on_rollback(self, undo: Callable[[], None]) -> None:
+        """Call `undo` if what was written so far does not last."""
+        self._undone.append(undo)
 
     def failure(self, link: Link, error: Exception, sql: str) -> BaseException:
         """Make the exception to raise for a driver's error: SQLAlchemy's, or that the time ran out."""
@@ -241,7 +254,7 @@ class Unit(AbstractContextManager["Unit"]):
         remaining = self.expires - monotonic()
         if remaining <= 0:
             raise DeadlineExceeded
-        link = self._units.servers.take(self, min(PATIENCE, remaining))
+        link = self._units.servers.take(self, min(PATIENCE, remaining), spare=self._spare)
         if self.expires != inf:
             self._units.watchdog.watch(link, self)
         return link
@@ -274,6 +287,11 @@ class Unit(AbstractContextManager["Unit"]):
     def _roll_back(self, link: Link) -> None:
         with suppress(SQLAlchemyError):  # a connection that cannot even do that was lost, and is dropped
             link.rollback()
+        self._tell_undone()
+
+    def _tell_undone(self) -> None:
+        for undo in self._undone:
+            undo()
 
     def _move_to_primary(self) -> None:
         link = self.link
@@ -314,9 +332,11 @@ class Units:
         self.watchdog = Watchdog(name)
         self.current = self.context.get
 
-    def open(self, *, writes: bool, transaction: bool = False, call: Caller | None = None) -> Unit:
-        """Make a unit of its own, whatever the running context is in."""
-        return Unit(self, writes=writes, transaction=transaction, call=call)
+    def open(
+        self, *, writes: bool, transaction: bool = False, call: Caller | None = None, spare: bool = False
+    ) -> Unit:
+        """Make a unit of its own, whatever the running context is in; see `Unit`."""
+        return Unit(self, writes=writes, transaction=transaction, call=call, spare=spare)
 
     def join(self, unit: Unit, *, writes: bool) -> AbstractContextManager[Unit]:
         """Run a call that is made inside another call's unit as a part of it."""
@@ -332,7 +352,7 @@ class Units:
         if around is not None and around.holds_the_lock():
             yield around
             return
-        with self.open(writes=True, transaction=True) as unit:
+        with self.open(writes=True, transaction=True, spare=True) as unit:
             yield unit
 
     @contextmanager

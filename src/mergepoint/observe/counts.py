@@ -27,14 +27,6 @@ class _Alive:
     """Lives as long as a thread does: only the thread's local storage refers to it."""
 
 
-class _Local(threading.local):
-    """What one thread counted. Runs its `__init__` anew in each thread that touches it."""
-
-    def __init__(self, adopt: Callable[[_Alive], _Cells]) -> None:
-        self.alive = _Alive()
-        self.cells = adopt(self.alive)
-
-
 class Counts:
     """The calls of this process.
 
@@ -47,13 +39,16 @@ class Counts:
         self._lock = threading.Lock()
         self._threads: list[tuple[weakref.ref[_Alive], _Cells]] = []
         self._ended: Totals = {}
-        self._local = _Local(self._adopt)
+        self._local = threading.local()
         forget = weakref.WeakMethod(self._forget)
         os.register_at_fork(after_in_child=lambda: (method := forget()) and method())
 
     def watch(self, call: Call, seconds: float, outcome: str) -> None:
         """Count a call: a watcher for `app.watch`."""
-        cells = self._local.cells
+        try:
+            cells: _Cells = self._local.cells
+        except AttributeError:
+            cells = self._adopt()
         key = (call.operation, outcome)
         # Only this thread writes to these lists, so there is nothing to lock.
         try:
@@ -73,13 +68,15 @@ class Counts:
                 add(totals, _named(cells))
             return totals
 
-    def _adopt(self, alive: _Alive) -> _Cells:
-        cells: _Cells = {}
+    def _adopt(self) -> _Cells:
+        """Begin to count in a thread."""
+        local = self._local
+        local.alive, local.cells = _Alive(), {}
         with self._lock:
             self._bury()
-            self._threads.append((weakref.ref(alive), cells))
+            self._threads.append((weakref.ref(local.alive), local.cells))
         self.began()
-        return cells
+        return local.cells  # type: ignore[no-any-return]
 
     def _bury(self) -> None:
         """Keep the counts of threads that ended, and nothing else of them."""
@@ -94,7 +91,7 @@ class Counts:
         self._lock = threading.Lock()
         self._threads = []
         self._ended = {}
-        self._local = _Local(self._adopt)
+        self._local = threading.local()
 
 
 def _empty() -> list[float]:

@@ -81,7 +81,7 @@ def _formatter(*, json: bool, colors: bool) -> standard.Formatter:
     else:
         finish = [escape_controls, structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=_indented)]
     return structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=[*_context(), structlog.stdlib.ExtraAdder()],
+        foreign_pre_chain=[*_context(), structlog.stdlib.ExtraAdder(), drop_formatted],
         processors=[*clean, *finish],
     )
 
@@ -105,6 +105,13 @@ def add_span(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDic
     if span.is_valid:
         event.setdefault("trace_id", trace.format_trace_id(span.trace_id))
         event.setdefault("span_id", trace.format_span_id(span.span_id))
+    return event
+
+
+def drop_formatted(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Drop what other handlers of the standard library leave on a record when they write it before us."""
+    event.pop("message", None)
+    event.pop("asctime", None)
     return event
 
 

@@ -53,13 +53,7 @@ class Endpoint:
             start_response: as WSGI has it.
             parts: what stands in the path's placeholders, in their order.
         """
-        call = Call(
-            self.operation,
-            protocol="http",
-            metadata=Headers(environ),
-            request_id=request_id(environ),
-            seconds=seconds_left(environ),
-        )
+        call = Call(self.operation, "http", Headers(environ), request_id(environ), seconds_left(environ))
         try:
             if "HTTP_ACCEPT" in environ:
                 must_accept(environ["HTTP_ACCEPT"], self.operation.contract.gives)

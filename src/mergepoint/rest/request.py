@@ -18,6 +18,10 @@ Source = tuple[Environ, Mapping[str, str]]
 """What a request brings: the WSGI environment, and what stands in the path's placeholders, in their order."""
 
 
+Read = Callable[[Source], tuple[Any, ...]]
+"""Reads the arguments of one route, in the order that its contract gives."""
+
+
 class Headers(Mapping[str, str]):
     """The headers of a request as the metadata of a call, by lower-case name; read only when asked for."""
 
@@ -37,13 +41,13 @@ class Headers(Mapping[str, str]):
         return sum(1 for _ in self)
 
 
-def reader(route: Route) -> Callable[[Source], tuple[Any, ...]]:
+def reader(route: Route) -> Read:
     """Return the function that reads the arguments of a route, in the order that its contract gives.
 
     It raises InvalidArgument with everything wrong in path, query and body at once, or an HttpFailure.
     """
     contract = route.operation.contract
-    text = _part(route, "path", "query")
+    text = _text_reader(route, _part(route, "path", "query"))
     if contract.uploads:
         return _form_reader(route, text)
     if route.whole_body:
@@ -52,7 +56,7 @@ def reader(route: Route) -> Callable[[Source], tuple[Any, ...]]:
         return _joined(route, text, _whole_body(route, Wire(whole.type), whole.default))
     if "body" in route.places.values() or (not route.safe and route.method != "DELETE"):
         return _joined(route, text, _json_body(route, _part(route, "body")))
-    return lambda source: _read_text(route, text, source)
+    return text
 
 
 def _part(route: Route, *places: Place) -> Arguments:
@@ -64,20 +68,31 @@ def _part(route: Route, *places: Place) -> Arguments:
 # --- path and query ---
 
 
-def _read_text(route: Route, text: Arguments, source: Source) -> tuple[Any, ...]:
-    environ, parts = source
-    path = dict(zip(route.in_path, parts.values(), strict=True))
-    query = environ.get("QUERY_STRING")
-    if not query:
-        return text.convert(path, text=True)
-    raw = parse_query(query)
-    if clash := raw.keys() & path.keys():
-        raise InvalidArgument.of(*(Problem(f"$.{name}", "Unknown field: it is in the path") for name in sorted(clash)))
-    for name in route.lists:
-        if isinstance(value := raw.get(name), str):
-            raw[name] = [value]
-    raw.update(path)
-    return text.convert(raw, text=True)
+def _text_reader(route: Route, text: Arguments) -> Read:
+    """Return what reads the parameters in path and query, and refuses those it does not know."""
+    in_path, lists, convert, expected = route.in_path, route.lists, text.convert_text, bool(route.places)
+
+    def read(source: Source) -> tuple[Any, ...]:
+        environ, parts = source
+        query = environ.get("QUERY_STRING")
+        if not query:
+            return convert(dict(zip(in_path, parts.values(), strict=True))) if expected else ()
+        raw = parse_query(query)
+        for name in lists:
+            if isinstance(value := raw.get(name), str):
+                raw[name] = [value]
+        if in_path:
+            if not raw.keys().isdisjoint(in_path):
+                raise _given_twice(raw, in_path)
+            raw.update(zip(in_path, parts.values(), strict=True))
+        return convert(raw)
+
+    return read
+
+
+def _given_twice(raw: dict[str, Any], in_path: tuple[str, ...]) -> InvalidArgument:
+    twice = [name for name in in_path if name in raw]
+    return InvalidArgument.of(*(Problem(f"$.{name}", "Unknown field: it stands in the path") for name in twice))
 
 
 def parse_query(query: str) -> dict[str, Any]:
@@ -191,18 +206,16 @@ def _whole_body(route: Route, wire: Wire[Any], default: Any) -> Callable[[Enviro
 # --- together ---
 
 
-def _joined(
-    route: Route, text: Arguments, body: Callable[[Environ], tuple[Any, ...]]
-) -> Callable[[Source], tuple[Any, ...]]:
+def _joined(route: Route, text: Read, body: Callable[[Environ], tuple[Any, ...]]) -> Read:
     order = _order(route, ("path", "query"), ("body",))
     only_body = not any(place in ("path", "query") for place in route.places.values())
 
     def read(source: Source) -> tuple[Any, ...]:
-        return order(_both(lambda: _read_text(route, text, source), lambda: body(source[0])))
+        return order(_both(lambda: text(source), lambda: body(source[0])))
 
     def read_body_only(source: Source) -> tuple[Any, ...]:
         if source[0].get("QUERY_STRING"):
-            _read_text(route, text, source)  # which refuses what it does not know
+            text(source)  # which refuses what it does not know
         return body(source[0])
 
     return read_body_only if only_body else read
@@ -231,7 +244,7 @@ def _order(route: Route, *groups: tuple[Place, ...]) -> Callable[[tuple[Any, ...
     return itemgetter(*positions)  # at least two: one alone is always in order
 
 
-def _form_reader(route: Route, text: Arguments) -> Callable[[Source], tuple[Any, ...]]:
+def _form_reader(route: Route, text: Read) -> Read:
     contract = route.operation.contract
     values = [f for f in contract.fields if route.places[f.name] == "form"]
     fields = Arguments(route.operation.name.rpartition(".")[2], values)
@@ -239,6 +252,6 @@ def _form_reader(route: Route, text: Arguments) -> Callable[[Source], tuple[Any,
 
     def read(source: Source) -> tuple[Any, ...]:
         form, files = read_form(source[0], contract.uploads, route)
-        return order(_both(lambda: _read_text(route, text, source), lambda: fields.convert(form, text=True)) + files)
+        return order(_both(lambda: text(source), lambda: fields.convert_text(form)) + files)
 
     return read

@@ -1,0 +1,12 @@
+"""Operations as commands: options from the signature, help from the docstring, failures as exit codes.
+
+```
+if __name__ == "__main__":
+    cli.group(app)()
+```
+"""
+
+from .group import EXIT_CODES, Failed, OperationCommand, Operations
+from .group import Operations as group
+
+__all__ = ["EXIT_CODES", "Failed", "OperationCommand", "Operations", "group"]
