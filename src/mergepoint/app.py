@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from inspect import Parameter as Argument
@@ -105,6 +106,7 @@ class App:
         self._declarations: dict[str, _Declaration] = {}
         self._included: list[App] = []
         self._operations: dict[str, Operation] | None = None
+        self._served = False
         self._errors = ErrorTable()
 
     def __repr__(self) -> str:
@@ -223,6 +225,8 @@ class App:
                 )
                 for name, d, around in declared
             }
+            for app in self._family():
+                app._served = True
         return self._operations
 
     @property
@@ -231,10 +235,11 @@ class App:
         return self._errors if self.operations is not None else self._own_errors
 
     def close(self) -> None:
-        """Close the resources of the app and those it includes, the last added first."""
-        for app in self._family():
-            for resource in reversed(app.resources):
-                resource.close()
+        """Close all resources, the last added first; those of included apps before the app's own."""
+        with contextlib.ExitStack() as stack:  # which goes on when one of them cannot be closed
+            for app in self._family():
+                for resource in app.resources:
+                    stack.callback(resource.close)
 
     # --- inside ---
 
@@ -245,6 +250,10 @@ class App:
         policy: Any = {key: value for key, value in options.items() if key != "name"}
         name = str(options.get("name") or getattr(function, "__name__", type(function).__name__))
         where = f"{self.name}.{name}"
+        if not name.isidentifier():
+            raise RegistrationError(
+                f"{where}: the name of an operation has letters, digits and underscores. Give it one: name=..."
+            )
         if name in self._declarations:
             raise RegistrationError(f"{where}: registered twice. Give one of them another name: name=...")
         contract = read(function, where=where, provided=self._provided)
@@ -267,7 +276,7 @@ class App:
             yield from app._family()
 
     def _must_be_open(self, what: str) -> None:
-        if self._operations is not None:
+        if self._served:
             raise RegistrationError(
                 f"{self.name}: app.{what}(...) comes too late, the app is already served; register before that."
             )

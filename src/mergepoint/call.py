@@ -65,6 +65,11 @@ class Call:
         return self._user
 
     @property
+    def known_user(self) -> Any:
+        """The user if somebody asked for it already, else None; never asks by itself."""
+        return None if self._user is _NOT_ASKED else self._user
+
+    @property
     def reply(self) -> dict[str, str]:
         """Metadata that goes back with the answer."""
         if self._reply is None:

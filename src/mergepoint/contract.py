@@ -81,16 +81,21 @@ class Contract(msgspec.Struct, frozen=True):
     description: str
     invoke: Callable[[Call, tuple[Any, ...]], Any]
 
-    def order(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
-        """Return arguments given by name as the tuple that `invoke` takes.
+    def order(self, values: tuple[Any, ...], named: Mapping[str, Any]) -> tuple[Any, ...]:
+        """Return arguments as Python calls a callable with them as the tuple that `invoke` takes.
 
         Raises:
-            TypeError: one is missing or unknown, in the words Python uses for it.
+            TypeError: one is missing, unknown or too many, in the words Python uses for it.
         """
         known = {p.name: p.default for p in (*self.parameters, *self.uploads)}
-        if unknown := values.keys() - known.keys():
+        if len(values) > len(known):
+            raise TypeError(f"takes {len(known)} arguments but {len(values)} were given")
+        placed = dict(zip(known, values, strict=False))
+        if twice := placed.keys() & named.keys():
+            raise TypeError(f"got multiple values for the argument {min(twice)!r}")
+        if unknown := named.keys() - known.keys():
             raise TypeError(f"got an unexpected keyword argument {min(unknown)!r}")
-        filled = {**known, **values}
+        filled = {**known, **placed, **named}
         if absent := [name for name, value in filled.items() if value is REQUIRED]:
             raise TypeError(f"missing the argument {absent[0]!r}")
         return tuple(filled.values())

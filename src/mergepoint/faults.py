@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, get_type_hints
@@ -12,6 +13,9 @@ from .errors import KINDS, Failure, Internal, InvalidArgument, Kind, Problem, Re
 from .shape import CannotTravel
 from .types import Meta
 from .wire import Wire
+
+
+logger = logging.getLogger("mergepoint")
 
 
 class Fault(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -94,10 +98,7 @@ class ErrorTable:
     def fault(self, error: BaseException) -> Fault:
         """Return what a caller is told. Of an exception nobody declared, that is nothing but its kind."""
         if declared := self.find(type(error)):
-            values = {
-                name: wire.plain(getattr(error, name)) for name, wire in declared.fields.items() if hasattr(error, name)
-            }
-            return Fault(declared.kind, declared.code, str(error), values)
+            return Fault(declared.kind, declared.code, str(error), dict(_values(declared, error)))
         if isinstance(error, InvalidArgument):
             return Fault(error.kind, error.code, error.message, error.fields, error.problems)
         if isinstance(error, Internal):
@@ -179,6 +180,16 @@ def _revived(declared: Declared, fault: Fault) -> Exception:
         if name in fault.fields:
             object.__setattr__(error, name, wire.convert(fault.fields[name]))
     return error
+
+
+def _values(declared: Declared, error: BaseException) -> Iterator[tuple[str, Any]]:
+    """Yield the public fields of an exception as they travel."""
+    for name, wire in declared.fields.items():
+        if hasattr(error, name):
+            try:
+                yield name, wire.plain(getattr(error, name))
+            except Exception:  # the caller must learn of the error, even if the error is not what its hints say
+                logger.exception("%s.%s is not what its type hint says; left out", declared.code, name)
 
 
 def _full_name(cls: type) -> str:

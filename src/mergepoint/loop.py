@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import os
 import threading
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from .errors import DeadlineExceeded
 
@@ -66,12 +67,19 @@ class EventLoop:
                 import asyncio  # noqa: PLC0415
 
                 self._loop = asyncio.new_event_loop()
-                threading.Thread(target=self._loop.run_forever, name="mergepoint-loop", daemon=True).start()
+                threading.Thread(target=_serve, args=[self._loop], name="mergepoint-loop", daemon=True).start()
             return self._loop
 
     def _forget(self) -> None:
         self._lock = threading.Lock()
         self._loop = None
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> NoReturn:
+    """Keep the loop running: a coroutine that wants to end the process ends nothing but itself."""
+    while True:
+        with contextlib.suppress(SystemExit, KeyboardInterrupt):
+            loop.run_forever()
 
 
 async def _next(items: AsyncIterator[T]) -> T:

@@ -98,9 +98,9 @@ class Operation:
         self.errors = errors
         self.identify = identify
         if contract.gives == "stream":
-            self.run = _streaming(self, _within(arounds, _each_timely(contract, loop)), watchers)
+            self.run = _streaming(self, _within(arounds, _each_timely(contract, loop), _inside_stream), watchers)
         else:
-            self.run = _guarded(self, _within(arounds, _timely(contract, loop)), watchers)
+            self.run = _guarded(self, _within(arounds, _timely(contract, loop), _inside), watchers)
 
     def __repr__(self) -> str:
         return f"<{self.kind} {self.name}>"
@@ -111,10 +111,9 @@ class Operation:
         Raises:
             Failure: the call is refused, late, or met a bug.
             Exception: one that the application declares.
+            TypeError: these are not its arguments.
         """
-        names = [p.name for p in (*self.contract.parameters, *self.contract.uploads)]
-        named.update(zip(names, values, strict=False))
-        return self.run(call, named, self.contract.order)
+        return self.run(call, self.contract.order(values, named), tuple)
 
     def settle(self, call: Call, error: Exception) -> tuple[str, Exception]:
         """Return the kind of a failure and what to raise for it: the same exception, or an incident for a bug.
@@ -149,17 +148,23 @@ def _each_timely(contract: Contract, loop: EventLoop) -> Step:
 
     def run(call: Call, values: tuple[Any, ...]) -> Iterator[Any]:
         items = invoke(call, values)
-        for item in loop.iterate(items, call.remaining()) if contract.asynchronous else items:
-            call.check()
-            yield item
+        if contract.asynchronous:
+            items = loop.iterate(items, call.remaining())
+        try:
+            for item in items:
+                call.check()
+                yield item
+        finally:  # here, so that its clean-up comes before that of the context managers around it
+            if close := getattr(items, "close", None):
+                close()
 
     return run
 
 
-def _within(arounds: list[Around], step: Step) -> Step:
+def _within(arounds: list[Around], step: Step, inside: Callable[[Around, Step], Step]) -> Step:
     """Put context managers around a step, the first outermost."""
     for around in reversed(arounds):
-        step = _inside(around, step)
+        step = inside(around, step)
     return step
 
 
@@ -169,6 +174,23 @@ def _inside(around: Around, step: Step) -> Step:
             return step(call, values)
 
     return run
+
+
+def _inside_stream(around: Around, step: Step) -> Step:
+    def run(call: Call, values: tuple[Any, ...]) -> Iterator[Any]:
+        with around(call):
+            yield from step(call, values)
+
+    return run
+
+
+def _tell(watchers: list[Watcher], call: Call, seconds: float, outcome: str) -> None:
+    """Tell the watchers; one that fails must not change what the caller gets."""
+    for watch in watchers:
+        try:
+            watch(call, seconds, outcome)
+        except Exception:
+            logger.exception("A watcher failed after %s, request %s", call.operation.name, call.request_id)
 
 
 def _guarded(operation: Operation, step: Step, watchers: list[Watcher]) -> Run:
@@ -192,8 +214,8 @@ def _guarded(operation: Operation, step: Step, watchers: list[Watcher]) -> Run:
             raise told from error
         finally:
             leave(token)
-            for watch in watchers:
-                watch(call, monotonic() - began, outcome)
+            if watchers:
+                _tell(watchers, call, monotonic() - began, outcome)
 
     return run
 
@@ -218,8 +240,8 @@ def _streaming(operation: Operation, step: Step, watchers: list[Watcher]) -> Run
             raise told from error
         finally:
             leave(token)
-            for watch in watchers:
-                watch(call, monotonic() - began, outcome)
+            if watchers:
+                _tell(watchers, call, monotonic() - began, outcome)
 
     return lambda call, source, read: Stream(produce(call, source, read))
 
@@ -237,6 +259,9 @@ class Stream(Iterator[Any]):
     def close(self) -> None:
         """End the operation now: its context managers are left and its clean-up runs."""
         self._context.run(self._items.close)  # type: ignore[attr-defined]
+
+    def __del__(self) -> None:
+        self.close()  # in its own context, where a generator that is thrown away would end in any other
 
 
 def _predicate(operation: Operation) -> Predicate | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
@@ -44,7 +44,8 @@ def visible(value: Any) -> Any:
     """Return what may be shown of a value.
 
     Args:
-        value: anything; mappings, lists and records (dataclasses, structs) are looked into.
+        value: anything; mappings, lists and records (dataclasses, structs, attrs classes, named tuples) are looked
+            into.
 
     Returns:
         The same scalars, with records as dicts, and `***` in the place of every secret.
@@ -59,10 +60,11 @@ def _visible(value: Any, depth: int) -> Any:
         return "..."
     if isinstance(value, Mapping):
         return {key: _entry(str(key), item, depth) for key, item in value.items()}
+    kind: Any = type(value)
+    if names := _names(kind):
+        return _record(value, names, _marked(kind), depth)
     if isinstance(value, (list, tuple, set, frozenset)):
         return [_visible(item, depth - 1) for item in value]
-    if is_record(type(value)):
-        return _record(value, depth)
     return value
 
 
@@ -70,25 +72,26 @@ def _entry(key: str, value: Any, depth: int) -> Any:
     return REDACTED if secret_key(key) else _visible(value, depth - 1)
 
 
-def _record(value: Any, depth: int) -> dict[str, Any]:
-    kind: Any = type(value)
-    return {
-        name: REDACTED if name in _marked(kind) else _entry(name, getattr(value, name, None), depth)
-        for name in _names(kind)
-    }
-
-
-def is_record(kind: type) -> bool:
-    """Tell whether a class is a dataclass or a `msgspec.Struct`."""
-    return dataclasses.is_dataclass(kind) or issubclass(kind, msgspec.Struct)
-
-
-def _names(kind: Any) -> tuple[str, ...]:
-    if issubclass(kind, msgspec.Struct):
-        return tuple(kind.__struct_fields__)
-    return tuple(field.name for field in dataclasses.fields(kind))
+def _record(value: Any, names: tuple[str, ...], marked: frozenset[str], depth: int) -> dict[str, Any]:
+    return {name: REDACTED if name in marked else _entry(name, getattr(value, name, None), depth) for name in names}
 
 
 @cache
-def _marked(kind: Hashable) -> frozenset[str]:
-    return frozenset(name for name, hint in get_type_hints(kind, include_extras=True).items() if sensitive(hint))
+def _names(kind: Any) -> tuple[str, ...]:
+    """Return the names of a record's fields, and nothing for what is no record."""
+    if issubclass(kind, msgspec.Struct):
+        return tuple(kind.__struct_fields__)
+    if issubclass(kind, tuple):
+        return tuple(getattr(kind, "_fields", ()))
+    if attributes := getattr(kind, "__attrs_attrs__", ()):
+        return tuple(attribute.name for attribute in attributes)
+    return tuple(field.name for field in dataclasses.fields(kind)) if dataclasses.is_dataclass(kind) else ()
+
+
+@cache
+def _marked(kind: Any) -> frozenset[str]:
+    try:
+        hints = get_type_hints(kind, include_extras=True)
+    except NameError:  # a name that only the type checker knows: nothing tells which fields are secret
+        return frozenset(_names(kind))
+    return frozenset(name for name, hint in hints.items() if sensitive(hint))

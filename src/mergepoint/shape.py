@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import functools
 import inspect
-import math
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from types import UnionType
 from typing import Annotated, Any, ForwardRef, Literal, NamedTuple, TypeAlias, Union, get_args, get_origin
 from uuid import UUID
 
@@ -21,6 +22,9 @@ import msgspec
 import msgspec.inspect as mi
 
 from .types import INT64, UNSET, Meta, Unset
+
+FINITE = (-sys.float_info.max, sys.float_info.max)
+"""The least and the greatest float that is a number."""
 
 
 class CannotTravel(TypeError):
@@ -74,6 +78,8 @@ def shape_of(type: Any) -> Shape:
 
 def _remedied(message: str) -> str:
     """Add what to do to what msgspec says of a type it cannot read."""
+    if "str-like" in message or "int-like" in message:
+        return f"{message}; keep one of them"
     if "unions may not contain" in message:
         return f"{message}; make the members msgspec.Struct classes with tag=True"
     return message
@@ -117,7 +123,6 @@ _SCALARS: dict[type[mi.Type], Any] = {
     mi.BoolType: bool,
     mi.BytesType: bytes,
     mi.DateType: date,
-    mi.FloatType: float,
     mi.NoneType: None,
     mi.StrType: str,
     mi.TimeDeltaType: timedelta,
@@ -130,6 +135,18 @@ SEQUENCES: dict[type[mi.Type], tuple[Any, str, str]] = {
     mi.FrozenSetType: (frozenset, "frozenset(", ")"),
     mi.VarTupleType: (tuple, "tuple(", ")"),
 }
+_KEYS = (
+    mi.DateTimeType,
+    mi.DateType,
+    mi.DecimalType,
+    mi.EnumType,
+    mi.IntType,
+    mi.LiteralType,
+    mi.StrType,
+    mi.TimeDeltaType,
+    mi.TimeType,
+    mi.UUIDType,
+)
 _PARTS = ("type", "types", "item_type", "item_types", "key_type", "value_type")
 
 
@@ -152,20 +169,27 @@ def _decimal(info: mi.DecimalType, open: _Opened) -> Shape:
     return Shape(form, _call("finite"), None, {"finite": finite})
 
 
-def finite(number: Decimal | float) -> Any:
-    """Return a number that is one, unlike NaN and the infinities."""
-    if not math.isfinite(number):
-        raise ValueError(f"Expected a finite `{type(number).__name__.lower()}`, got {number}")
+def finite(number: Decimal) -> Decimal:
+    """Return a decimal that is a number, unlike NaN and the infinities."""
+    if not number.is_finite():
+        raise ValueError("Expected a finite `decimal`, got one that is no number")
     return number
 
 
+def _float(info: mi.FloatType, open: _Opened) -> Shape:
+    # Limits are what NaN and the infinities never meet; in text and MessagePack they would be floats like any other.
+    return Shape(_limited(float, _bounded(_limits(info), FINITE)))
+
+
 def _integer(info: mi.IntType, open: _Opened) -> Shape:
-    limits = _limits(info)
-    if not limits.keys() & {"ge", "gt"}:
-        limits["ge"] = INT64[0]
-    if not limits.keys() & {"le", "lt"}:
-        limits["le"] = INT64[1]
-    return Shape(_limited(int, limits))
+    return Shape(_limited(int, _bounded(_limits(info), INT64)))
+
+
+def _bounded(limits: dict[str, Any], bounds: tuple[float, float]) -> dict[str, Any]:
+    """Add a least and a greatest value to constraints that have none."""
+    least = {} if limits.keys() & {"ge", "gt"} else {"ge": bounds[0]}
+    greatest = {} if limits.keys() & {"le", "lt"} else {"le": bounds[1]}
+    return limits | least | greatest
 
 
 def _datetime(info: mi.DateTimeType, open: _Opened) -> Shape:
@@ -219,14 +243,19 @@ def _tuple(info: mi.TupleType, open: _Opened) -> Shape:
 
 def _dict(info: mi.DictType, open: _Opened) -> Shape:
     # A key is text in JSON whatever its type, so an id needs no form of its own there.
-    key = Shape(int) if isinstance(info.key_type, mi.Metadata) else _shape(info.key_type, open)
-    value = _shape(info.value_type, open)
+    key_type = info.key_type.type if isinstance(info.key_type, mi.Metadata) else info.key_type
+    if not isinstance(key_type, _KEYS):
+        raise CannotTravel(f"{_name_of(key_type)} cannot be the key of an object; use a list of records")
+    key, value = _shape(key_type, open), _shape(info.value_type, open)
 
-    def template(of: Template | None) -> Template | None:
-        return of and (lambda x: f"{{k: {of('v')} for k, v in {x}.items()}}")
+    def template(side: str) -> Template | None:
+        of_key, of_value = getattr(key, side), getattr(value, side)
+        if not (of_key or of_value):
+            return None
+        return lambda x: f"{{{_applied(of_key, 'k')}: {_applied(of_value, 'v')} for k, v in {x}.items()}}"
 
     form = _limited(dict[key.form, value.form], _limits(info))  # type: ignore[name-defined]
-    return Shape(form, template(value.inward), template(value.outward), value.names)
+    return Shape(form, template("inward"), template("outward"), {**key.names, **value.names})
 
 
 def _call(name: str) -> Template:
@@ -245,7 +274,7 @@ def _union(info: mi.UnionType, open: _Opened) -> Shape:
     if len(present) == 1:
         shape = _shape(present[0], open)
     else:
-        shape = _alternatives([_shape(i, open) for i in present], present)
+        shape = _alternatives([_shape(i, open) for i in present], present, open)
     return optional(shape, None) if len(present) < len(info.types) else shape
 
 
@@ -259,11 +288,19 @@ def optional(shape: Shape, absence: Any) -> Shape:
     )
 
 
+def present(form: Any) -> Any:
+    """Return a form without the possibility of None."""
+    members = [member for member in get_args(form) if member is not type(None)]
+    if get_origin(form) not in (Union, UnionType) or len(members) == len(get_args(form)):
+        return form
+    return Union[tuple(members)]  # noqa: UP007 - a union of a list
+
+
 def _unless_absent(template: Template | None) -> Template | None:
     return template and (lambda x: f"({x} if {x} is None or {x} is UNSET else {template(x)})")
 
 
-def _alternatives(shapes: list[Shape], infos: list[mi.Type]) -> Shape:
+def _alternatives(shapes: list[Shape], infos: list[mi.Type], open: _Opened) -> Shape:
     """Join the members of a union; records are told apart by class, and by their tag on the wire."""
     names: dict[str, Any] = {key: value for shape in shapes for key, value in shape.names.items()}
     form: Any = Union[tuple(shape.form for shape in shapes)]  # noqa: UP007 - a union of a list
@@ -275,9 +312,14 @@ def _alternatives(shapes: list[Shape], infos: list[mi.Type]) -> Shape:
                 continue
             if not isinstance(info, _RECORDS):
                 raise CannotTravel(f"{_name_of(info)} cannot be told from the other members of its union; use a record")
-            key = shape.form if side == "inward" else _origin(info.cls)
-            table[key] = compiled(getattr(shape, side), shape.names)
-        if table:
+            translate = compiled(getattr(shape, side), shape.names)
+            if side == "outward":
+                table[_origin(info.cls)] = translate
+            elif info.cls in open:
+                open[info.cls].awaited.append((table, translate))
+            else:
+                table[shape.form] = translate
+        if any(getattr(shape, side) for shape in shapes):
             name = f"pick_{side}_{id(table)}"
             names[name] = functools.partial(_pick, table)
             chosen[side] = _call(name)
@@ -298,29 +340,62 @@ _RECORDS = (mi.StructType, mi.DataclassType, mi.NamedTupleType, mi.TypedDictType
 
 
 class _Open:
-    """A record in the making, met again inside itself."""
+    """A record in the making, met again inside itself or inside a record that it contains.
 
-    def __init__(self, name: str, *, writes: bool) -> None:
-        self.name = name
+    Attributes:
+        name: names its form where msgspec resolves references.
+        writes: whether it is written through its form.
+        form: the form, once it is made.
+        into: makes the record of its form, once both are there.
+        out: the other way.
+        awaited: tables of unions that want to know the form.
+    """
+
+    form: Any
+    into: Callable[[Any], Any]
+    out: Callable[[Any], Any]
+
+    def __init__(self, cls: Any, *, writes: bool) -> None:
+        self.name = f"{_form_name(cls)}_{id(cls)}"
         self.writes = writes
+        self.awaited: list[tuple[dict[type, Any], Any]] = []
 
     def reference(self) -> Shape:
-        outward = _call(f"out_{self.name}") if self.writes else None
-        return Shape(ForwardRef(self.name), _call(f"into_{self.name}"), outward)
+        this = f"open_{self.name}"
+        outward = _call(f"{this}.out") if self.writes else None
+        return Shape(ForwardRef(self.name), _call(f"{this}.into"), outward, {this: self})
 
 
 def _record(info: Any, open: _Opened) -> Shape:
     if info.cls in open:
         return open[info.cls].reference()
-    if _records_within(info, set()) & open.keys():
-        return _make_record(info, open)
-    return _settled_record(info.cls)
+    return _circle(_circle_of(info.cls))[info.cls]
 
 
 @functools.cache
-def _settled_record(cls: Any) -> Shape:
-    """Remember the form of each record: one class, one name in every description."""
-    return _make_record(mi.type_info(cls), {})
+def _circle_of(record: Any) -> frozenset[Any]:
+    """Return a class and those of all records that contain it and are contained in it."""
+    within = _records_within(mi.type_info(record), set())
+    return frozenset(cls for cls in within if record in _records_within(mi.type_info(cls), set()))
+
+
+@functools.cache
+def _circle(classes: frozenset[Any]) -> dict[Any, Shape]:
+    """Make the forms of records that contain each other; remembered: one class, one name in every description."""
+    shapes = _make_circle(classes, writes=False)
+    differs = any(shape.outward for shape in shapes.values())
+    return _make_circle(classes, writes=True) if differs else shapes
+
+
+def _make_circle(classes: frozenset[Any], *, writes: bool) -> dict[Any, Shape]:
+    open = {cls: _Open(cls, writes=writes) for cls in classes}
+    shapes = {cls: _make_record(mi.type_info(cls), open) for cls in classes}
+    for this in open.values():
+        for shape in shapes.values():
+            setattr(shape.form, this.name, this.form)  # where msgspec resolves a reference
+        for table, translate in this.awaited:
+            table[this.form] = translate
+    return shapes
 
 
 def _records_within(info: Any, seen: set[Any]) -> set[Any]:
@@ -341,23 +416,18 @@ def _listed(part: Any) -> tuple[Any, ...]:
     return part if isinstance(part, tuple) else (part,)
 
 
-def _make_record(info: Any, open: _Opened, *, writes: bool = False) -> Shape:
-    cls, name = _origin(info.cls), _form_name(info.cls)
-    this = _Open(f"{name}_{id(cls)}", writes=writes)
-    fields = [_field(n, field, {**open, info.cls: this}) for n, field in enumerate(info.fields)]
+def _make_record(info: Any, open: _Opened) -> Shape:
+    cls, this = _origin(info.cls), open[info.cls]
+    fields = [_field(n, field, open) for n, field in enumerate(info.fields)]
     differs = isinstance(info, mi.NamedTupleType) or any(field.shape.outward for field in fields)
-    if differs and not writes:
-        return _make_record(info, open, writes=True)
-    form = _form(name, fields, module=cls.__module__, doc=_doc(cls), **_tags(info))
-    setattr(form, this.name, form)  # where msgspec resolves the reference of a record that contains itself
-    names = _names(fields) | {this.name: form, f"make_{this.name}": cls}
-    into = _function(_construction(info, fields, f"make_{this.name}"), "w", names)
-    out = _function(_deconstruction(info, fields, this.name), "w", names)
-    kept = {f"into_{this.name}": into, f"out_{this.name}": out}
-    names.update(kept)
-    form.__mergepoint_into__ = staticmethod(into)
-    outward = _call(f"out_{this.name}") if writes else None
-    return Shape(form, _call(f"into_{this.name}"), outward, kept)
+    this.form = _form(_form_name(info.cls), fields, module=cls.__module__, doc=_doc(cls), **_tags(info))
+    names = _names(fields) | {this.name: this.form, f"make_{this.name}": cls}
+    this.into = _function(_construction(info, fields, f"make_{this.name}"), "w", names)
+    this.out = _function(_deconstruction(info, fields, this.name), "w", names)
+    this.form.__mergepoint_into__ = staticmethod(this.into)
+    outward = _call(f"out_{this.name}") if differs else None
+    kept = {f"into_{this.name}": this.into, f"out_{this.name}": this.out}
+    return Shape(this.form, _call(f"into_{this.name}"), outward, kept)
 
 
 def translation_of(form: Any) -> Callable[[Any], Any] | None:
@@ -453,6 +523,8 @@ def _doc(cls: Any) -> str | None:
 
 
 def _name_of(info: mi.Type) -> str:
+    if isinstance(info, mi.Metadata):
+        return "Id" if (info.extra or {}).get("id") else _name_of(info.type)
     return getattr(getattr(info, "cls", None), "__name__", type(info).__name__.removesuffix("Type"))
 
 
@@ -471,6 +543,7 @@ _MAKERS: dict[Any, Callable[[Any, _Opened], Shape]] = {
     mi.IntType: _integer,
     mi.DateTimeType: _datetime,
     mi.DecimalType: _decimal,
+    mi.FloatType: _float,
     tuple(_SCALARS): _scalar,
     tuple(SEQUENCES): _sequence,
     mi.TupleType: _tuple,

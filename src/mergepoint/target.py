@@ -53,15 +53,26 @@ def _is_path(place: str) -> bool:
 
 
 def _file(place: str) -> ModuleType:
+    path = _python_file(place)
+    folder, name = _importable(path)
+    _make_importable(folder)
+    with _users_own_code(place):
+        return importlib.import_module(name) if "." in name else _run(name, path)
+
+
+def _python_file(place: str) -> Path:
+    """Return the file that a path leads to, that of the package for a folder."""
     path = Path(place)
     if path.is_dir():
+        if not (path / "__init__.py").is_file():
+            files = ", ".join(_files_near(path)) or "there is no Python file in it"
+            raise TargetError(f"The folder {place or '.'} is no package. Name a file: {files}.")
         path /= "__init__.py"
     if not path.is_file():
         raise TargetError(f"There is no file {place}.{_meant(place, _files_near(Path(place)))}")
-    folder, name = _importable(path.resolve())
-    _make_importable(folder)
-    with _users_own_code(place):
-        return importlib.import_module(name) if "." in name else _run(name, path.resolve())
+    if path.suffix != ".py":
+        raise TargetError(f"Expected a Python file, got {place}.")
+    return path.resolve()
 
 
 def _importable(path: Path) -> tuple[Path, str]:

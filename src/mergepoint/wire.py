@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
-from typing import Annotated, Any, Generic, TypeVar, Union, cast
+from typing import Annotated, Any, Generic, TypeVar, Union
 
 import msgspec
 import msgspec.inspect as mi
 
 from .errors import InvalidArgument, Problem
 from .shape import (
-    SEQUENCES,
     CannotTravel,
     Field,
     Shape,
@@ -30,6 +30,12 @@ T = TypeVar("T")
 
 MOST_PROBLEMS = 100
 """Problems reported at once; a caller who sends more mistakes than this learns of the rest next time."""
+
+MOST_STEPS = 10_000
+"""Values looked at to find them: a large input that is wrong at its end must not cost seconds."""
+
+LONGEST_TEXT = 200
+"""Characters of a path or message; what a caller sends comes back in them."""
 
 
 class Wire(Generic[T]):
@@ -51,7 +57,7 @@ class Wire(Generic[T]):
 
     def _prepare(self, shape: Shape) -> None:
         self.form = shape.form
-        self._into: Callable[[Any], Any] | None = compiled(shape.inward, shape.names)
+        self._into: Callable[[Any], T] | None = compiled(shape.inward, shape.names)
         self._out = compiled(shape.outward, shape.names)
         try:
             self._read_json = msgspec.json.Decoder(shape.form).decode
@@ -69,8 +75,7 @@ class Wire(Generic[T]):
         """
         try:
             form = self._read_json(data)
-            value: T = form if self._into is None else self._into(form)
-            return value
+            return form if self._into is None else self._into(form)
         except (msgspec.DecodeError, ValueError, TypeError, RecursionError) as error:
             raise self._explain(_read_anything(data), error) from None
 
@@ -82,8 +87,7 @@ class Wire(Generic[T]):
         """Read a value from MessagePack; raises as `decode_json` does."""
         try:
             form = self._read_msgpack(data)
-            value: T = form if self._into is None else self._into(form)
-            return value
+            return form if self._into is None else self._into(form)
         except (msgspec.DecodeError, ValueError, TypeError, RecursionError) as error:
             raise self._explain(_read_anything(data, msgspec.msgpack.decode), error) from None
 
@@ -99,8 +103,7 @@ class Wire(Generic[T]):
         """
         try:
             form = msgspec.convert(raw, self.form)
-            value: T = form if self._into is None else self._into(form)
-            return value
+            return form if self._into is None else self._into(form)
         except (msgspec.ValidationError, ValueError, TypeError, RecursionError) as error:
             raise self._explain(raw, error) from None
 
@@ -109,12 +112,9 @@ class Wire(Generic[T]):
         return msgspec.to_builtins(value if self._out is None else self._out(value))
 
     def _explain(self, raw: Any, error: Exception, *, text: bool = False) -> InvalidArgument:
-        found = []
-        for problem in problems(raw, mi.type_info(self.form), text=text):
-            found.append(problem)
-            if len(found) == MOST_PROBLEMS:
-                break
-        return InvalidArgument.of(*found) if found else InvalidArgument.of(Problem("$", _plain_message(error)))
+        steps = itertools.islice(examine(raw, mi.type_info(self.form), text=text), MOST_STEPS)
+        found = list(itertools.islice(filter(None, steps), MOST_PROBLEMS)) or [_first_problem(error)]
+        return InvalidArgument.of(*(Problem(_cut(p.path), _cut(p.message)) for p in found))
 
 
 class Arguments(Wire[tuple[Any, ...]]):
@@ -125,7 +125,6 @@ class Arguments(Wire[tuple[Any, ...]]):
     def __init__(self, name: str, fields: Sequence[Field]) -> None:
         self.type = tuple
         self._prepare(arguments_shape(name, fields))
-        self._floats = [f.wire_name for f in fields if isinstance(_bare(mi.type_info(f.shape.form)), mi.FloatType)]
 
     def convert_text(self, raw: dict[str, Any]) -> tuple[Any, ...]:
         """Take arguments that come as text, numbers and booleans too: from a path, a query string, a form.
@@ -134,37 +133,19 @@ class Arguments(Wire[tuple[Any, ...]]):
             InvalidArgument: with every problem found.
         """
         try:
-            if self._floats and any(_not_finite(raw.get(name)) for name in self._floats):
-                raise ValueError("Expected a finite `float`")
-            arguments: tuple[Any, ...] = self._into(msgspec.convert(raw, self.form, strict=False))
-            return arguments
+            return self._into(msgspec.convert(raw, self.form, strict=False))
         except (msgspec.ValidationError, ValueError, TypeError, RecursionError) as error:
             raise self._explain(raw, error, text=True) from None
-
-
-def _bare(info: mi.Type) -> mi.Type:
-    """Return a type without its notes, and without None or the list around it."""
-    while True:
-        if isinstance(info, mi.Metadata):
-            info = info.type
-        elif isinstance(info, mi.UnionType) and (member := _only_member(info)):
-            info = member
-        elif isinstance(info, tuple(SEQUENCES)):
-            info = cast(mi.ListType, info).item_type
-        else:
-            return info
-
-
-def _not_finite(given: Any) -> bool:
-    """Tell whether text says `nan` or `inf`, which JSON refuses by itself but text does not."""
-    texts = given if isinstance(given, list) else (given,)
-    return any(isinstance(t, str) and t.strip("+-").lower() in ("nan", "inf", "infinity") for t in texts)
 
 
 # --- everything wrong with a value ---------------------------------------------------------------------------------
 
 
-def problems(raw: Any, info: mi.Type, *, text: bool = False, path: str = "$") -> Iterator[Problem]:
+Step = Problem | None
+"""What one look at a value found: a problem, or nothing."""
+
+
+def examine(raw: Any, info: mi.Type, *, text: bool = False, path: str = "$") -> Iterator[Step]:
     """Find everything that is wrong with a plain value, where msgspec stops at the first fault.
 
     Args:
@@ -172,37 +153,61 @@ def problems(raw: Any, info: mi.Type, *, text: bool = False, path: str = "$") ->
         info: the inspected form.
         text: numbers and booleans may come as text.
         path: where the value stands.
+
+    Returns:
+        One step for each value that was looked at, so that the caller can stop.
     """
-    inner = info.type if isinstance(info, mi.Metadata) else info
-    if isinstance(inner, mi.UnionType):
-        inner = _only_member(inner) or inner
-    if isinstance(inner, mi.StructType) and isinstance(raw, dict) and inner.tag is None:
-        found = list(_record_problems(raw, inner, text=text, path=path))
-        yield from found or _construction_problems(raw, inner, text=text, path=path)
-    elif isinstance(inner, tuple(SEQUENCES)) and isinstance(raw, list):
-        for index, item in enumerate(raw):
-            yield from problems(item, cast(mi.ListType, inner).item_type, text=text, path=f"{path}[{index}]")
-    elif isinstance(inner, mi.DictType) and isinstance(raw, dict):
-        for key, item in raw.items():
-            yield from problems(item, inner.value_type, text=text, path=f"{path}.{key}")
-    else:
-        yield from _leaf_problems(raw, info, text=text, path=path)
+    match _chosen(info, raw), raw:
+        case mi.StructType() as record, dict():
+            yield from _record_steps(raw, record, text=text, path=path)
+        case (mi.ListType() | mi.SetType() | mi.FrozenSetType() | mi.VarTupleType()) as inner, list():
+            for index, item in enumerate(raw):
+                yield from examine(item, inner.item_type, text=text, path=f"{path}[{index}]")
+        case mi.TupleType(item_types), list() if len(raw) == len(item_types):
+            for index, (item, item_type) in enumerate(zip(raw, item_types, strict=True)):
+                yield from examine(item, item_type, text=text, path=f"{path}[{index}]")
+        case mi.DictType() as inner, dict():
+            for key, item in raw.items():
+                yield _leaf_step(key, inner.key_type, text=True, path=f"{path}.{key}", what="Key: ")
+                yield from examine(item, inner.value_type, text=text, path=f"{path}.{key}")
+        case _:
+            yield _leaf_step(raw, info, text=text, path=path)
 
 
-def _only_member(info: mi.UnionType) -> mi.Type | None:
-    present = [i for i in info.types if not isinstance(i, mi.NoneType)]
-    member = present[0] if len(present) == 1 else None
-    return member.type if isinstance(member, mi.Metadata) else member
+def _chosen(info: mi.Type, raw: Any) -> mi.Type | None:
+    """Return the type that a value should have, without notes; None if the value is no member of the union."""
+    if isinstance(info, mi.Metadata):
+        return _chosen(info.type, raw)
+    if isinstance(info, mi.UnionType):
+        return next(filter(None, (_chosen(member, raw) for member in info.types)), None)
+    return info if _may_be(info, raw) else None
 
 
-def _record_problems(raw: dict[str, Any], info: mi.StructType, *, text: bool, path: str) -> Iterator[Problem]:
+def _may_be(info: mi.Type, raw: Any) -> bool:
+    """Tell whether a plain value is worth comparing with a type, by what holds the value and by the tag of a record."""
+    if isinstance(info, mi.StructType):
+        return isinstance(raw, dict) and (info.tag is None or raw.get(info.tag_field) == info.tag)
+    return isinstance(raw, dict) if isinstance(info, mi.DictType) else isinstance(raw, list)
+
+
+def _record_steps(raw: dict[str, Any], info: mi.StructType, *, text: bool, path: str) -> Iterator[Step]:
+    wrong = False
+    for step in _field_steps(raw, info, text=text, path=path):
+        wrong = wrong or step is not None
+        yield step
+    if not wrong:
+        yield from _construction_problems(raw, info, text=text, path=path)
+
+
+def _field_steps(raw: dict[str, Any], info: mi.StructType, *, text: bool, path: str) -> Iterator[Step]:
     fields = {field.encode_name: field for field in info.fields}
-    for key in raw.keys() - fields.keys():
-        near = difflib.get_close_matches(str(key), fields, 1)
-        yield Problem(f"{path}.{key}", "Unknown field" + (f"; did you mean `{near[0]}`?" if near else ""))
+    for key in raw:
+        if key not in fields and key != info.tag_field:
+            near = difflib.get_close_matches(str(key), fields, 1)
+            yield Problem(f"{path}.{key}", "Unknown field" + (f"; did you mean `{near[0]}`?" if near else ""))
     for name, field in fields.items():
         if name in raw:
-            yield from problems(raw[name], field.type, text=text, path=f"{path}.{name}")
+            yield from examine(raw[name], field.type, text=text, path=f"{path}.{name}")
         elif field.required:
             yield Problem(f"{path}.{name}", "Missing")
 
@@ -218,19 +223,35 @@ def _construction_problems(raw: Any, info: mi.StructType, *, text: bool, path: s
         yield Problem(path, _plain_message(error))
 
 
-def _leaf_problems(raw: Any, info: mi.Type, *, text: bool, path: str) -> Iterator[Problem]:
-    form = type_of(info)
+def _leaf_step(raw: Any, info: mi.Type, *, text: bool, path: str, what: str = "") -> Step:
     try:
-        value = msgspec.convert(raw, form, strict=not text, str_keys=True)
-        if isinstance(info, mi.Metadata) and (info.extra or {}).get("id"):
+        value = msgspec.convert(raw, type_of(info), strict=not text, str_keys=True)
+        if _is_id(info):
             read_id(value)
-        elif isinstance(value, float | Decimal):
+        elif isinstance(value, Decimal):
             finite(value)
     except (ValueError, TypeError) as error:
-        message, _, where = str(error).partition(" - at `$")
-        if isinstance(info, mi.Metadata) and (info.extra or {}).get("id") and "regex" in message:
-            message = "Expected a 64-bit id: digits in a string"
-        yield Problem(path + where.rstrip("`"), message)
+        problem = _first_problem(error)
+        return Problem(path + problem.path[1:], what + problem.message)
+    return None
+
+
+def _is_id(info: mi.Type) -> bool:
+    return isinstance(info, mi.Metadata) and bool((info.extra or {}).get("id"))
+
+
+def _first_problem(error: Exception) -> Problem:
+    """Take apart what msgspec says: ``Expected `int`, got `str` - at `$.bats[0].wings` ``."""
+    message, _, where = str(error).partition(" - at `$")
+    if "[0-9]{1,19}" in message:
+        message = "Expected a 64-bit id: digits in a string"
+    if "1.7976931348623157e+308" in message:
+        message = "Expected a finite `float`"
+    return Problem("$" + where.rstrip("`"), message or type(error).__name__)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST_TEXT else text[:LONGEST_TEXT] + "…"
 
 
 def type_of(info: mi.Type) -> Any:
@@ -257,10 +278,10 @@ def _read_anything(data: bytes, decode: Callable[[bytes], Any] = msgspec.json.de
         return decode(data)
     except RecursionError:
         reason = "nested too deeply"
-    except UnicodeDecodeError as error:
-        reason = f"not UTF-8 at byte {error.start}"
+    except UnicodeDecodeError:
+        reason = "text that is not UTF-8"
     except (msgspec.DecodeError, ValueError) as error:
-        reason = str(error).removeprefix("JSON is malformed: ")
+        reason = _plain_message(error).rpartition("is malformed: ")[2]
     failure = InvalidArgument.of(Problem("$", f"Malformed: {reason}"))
     failure.code = "malformed"
     raise failure

@@ -18,6 +18,7 @@ from mergepoint.config.schema import (
     Field,
     child,
     fields,
+    fields_upon,
     item_of,
     members,
     nests,
@@ -68,11 +69,11 @@ def load(
         if name is not None:
             loading.read_file(Path(folder, f"{name}.json"))
     loading.read_environment(environ)
-    settings = loading.build(Field("", record, msgspec.NODEFAULT), loading.tree, Name(prefix))
+    filled = loading.build(Field("", record, msgspec.NODEFAULT), loading.tree, Name(prefix))
     if loading.problems:
         lines = "".join(f"\n- {problem}" for problem in loading.problems)
         raise ConfigError(f"{record.__name__} cannot be loaded:{lines}")
-    return settings  # type: ignore[no-any-return]
+    return filled  # type: ignore[no-any-return]
 
 
 class _Loading:
@@ -207,24 +208,31 @@ class _Loading:
         if isinstance(node, Items):
             return self.build_items(field, node)
         if (value := value_of(field.type)) is not None:
-            return {
-                key: self.build(Field(key, value, msgspec.NODEFAULT), part, where.inside(key))
-                for key, part in node.items()
-            }
-        return self.construct(record_of(field.type), node, where)
+            return self.build_mapping(value, node, field.default, where)
+        return self.construct(record_of(field.type), node, field.default, where)
+
+    def build_mapping(self, value: Any, node: dict[str, Any], base: Any, where: Where) -> dict[str, Any]:
+        defaults = base if isinstance(base, dict) else {}
+        built = {
+            key: self.build(Field(key, value, defaults.get(key, msgspec.NODEFAULT)), part, where.inside(key))
+            for key, part in node.items()
+        }
+        return {**defaults, **built}
 
     def build_items(self, field: Field, node: Items) -> Any:
         item = Field(field.name, item_of(field.type), msgspec.NODEFAULT)
         parts = [self.build(item, part, node.place.inside(n)) for n, part in enumerate(node.nodes)]
         return tuple(parts) if get_origin(members(field.type)[0]) is tuple else parts
 
-    def construct(self, record: Any, node: dict[str, Any], where: Where) -> Any:
+    def construct(self, record: Any, node: dict[str, Any], base: Any, where: Where) -> Any:
         before = len(self.problems)
-        values = {
-            field.name: self.build_field(field, node.get(field.name, _ABSENT), where.inside(field.name))
-            for field in fields(record).values()
-            if field.name in node or field.required
-        }
+        values = {}
+        for field in fields_upon(record, base):
+            if field.name in node or field.required:
+                part = node.get(field.name, _ABSENT)
+                values[field.name] = self.build_field(field, part, where.inside(field.name))
+            elif isinstance(base, record):
+                values[field.name] = field.default
         if len(self.problems) > before:
             return _ABSENT
         try:

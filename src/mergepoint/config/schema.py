@@ -46,6 +46,13 @@ def fields(record: Hashable) -> Mapping[str, Field]:
     return {name: Field(name, hints[name], default) for name, default in _defaults(record)}
 
 
+def fields_upon(record: Any, base: Any) -> tuple[Field, ...]:
+    """Return the fields of a record, with defaults from the record `base` if it is one of that class."""
+    if not isinstance(base, record):
+        return tuple(fields(record).values())
+    return tuple(field._replace(default=getattr(base, field.name)) for field in fields(record).values())
+
+
 def _defaults(record: Any) -> Iterator[tuple[str, Any]]:
     if issubclass(record, msgspec.Struct):
         for info in msgspec.structs.fields(record):
@@ -74,7 +81,11 @@ def members(hint: Any) -> tuple[Any, ...]:
 def record_of(hint: Any) -> Any:
     """Return the record a hint stands for (`Database`, `Database | None`), or None for anything else."""
     only, *more = members(hint)
-    return only if not more and isinstance(only, type) and redact.is_record(only) else None
+    return only if not more and _is_record(only) else None
+
+
+def _is_record(kind: Any) -> bool:
+    return isinstance(kind, type) and (dataclasses.is_dataclass(kind) or issubclass(kind, msgspec.Struct))
 
 
 def value_of(hint: Any) -> Any:
@@ -104,12 +115,12 @@ def nests(hint: Any) -> bool:
     return record_of(hint) is not None or value_of(hint) is not None
 
 
-def settings(record: Any, prefix: str, path: tuple[str, ...] = ()) -> Iterator[Setting]:
+def settings(record: Any, prefix: str, path: tuple[str, ...] = (), base: Any = None) -> Iterator[Setting]:
     """Return every single setting of a record, nested records opened, in the order they are declared."""
-    for field in fields(record).values():
+    for field in fields_upon(record, base):
         here = (*path, field.name)
         if inner := record_of(field.type):
-            yield from settings(inner, prefix, here)
+            yield from settings(inner, prefix, here, field.default)
         else:
             yield Setting(field, here, variable(prefix, here))
 

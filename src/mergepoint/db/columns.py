@@ -24,6 +24,14 @@ class UTCDateTime(TypeDecorator[datetime]):
     impl = DateTime(timezone=True)
     cache_ok = True
 
+    def __repr__(self) -> str:
+        return "UTCDateTime()"
+
+    @property
+    def python_type(self) -> type[datetime]:
+        """The type of values."""
+        return datetime
+
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         """Keep microseconds on MariaDB, where a DATETIME drops them unless told."""
         if dialect.name in ("mysql", "mariadb"):
@@ -70,6 +78,14 @@ class ExactDecimal(TypeDecorator[Decimal]):
         self.places = places
         self.digits = digits
         self._unit = Decimal(1).scaleb(-places)
+
+    def __repr__(self) -> str:
+        return f"ExactDecimal({self.places}, {self.digits})"
+
+    @property
+    def python_type(self) -> type[Decimal]:
+        """The type of values."""
+        return Decimal
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         """Use whole numbers on SQLite."""

@@ -6,9 +6,10 @@ These functions are what `mergepoint db …` runs. Two processes that upgrade at
 from __future__ import annotations
 
 import io
+from argparse import Namespace
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from alembic import command
 from alembic.autogenerate import compare_metadata
@@ -19,10 +20,12 @@ from alembic.util import CommandError
 from sqlalchemy import func, select
 
 from ..errors import ConfigError
+from . import columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from alembic.autogenerate.api import AutogenContext
     from alembic.runtime.migration import MigrationInfo
     from sqlalchemy import Connection, MetaData
 
@@ -81,6 +84,8 @@ def revision(db: Database, message: str, *, autogenerate: bool = True) -> Path:
         ConfigError: the database has no metadata or folder, or is behind.
     """
     versions = _versions(db)
+    if autogenerate:
+        _metadata(db)
     versions.mkdir(parents=True, exist_ok=True)
     with db.session() as link, _plain_errors(db):
         config = _config(db, link.connection, [])
@@ -147,12 +152,23 @@ def _config(db: Database, connection: Connection, steps: list[str]) -> Config:
     def tell(*, step: MigrationInfo, **_: Any) -> None:
         steps.append(str(step.up_revision_id))
 
-    config = Config(stdout=io.StringIO())
+    config = Config(stdout=io.StringIO(), cmd_opts=Namespace(quiet=True))
     config.set_main_option("script_location", str(ENVIRONMENT).replace("%", "%%"))
     config.set_main_option("version_locations", str(_versions(db)).replace("%", "%%"))
     config.set_main_option("path_separator", "newline")
-    config.attributes |= {"connection": connection, "metadata": db.metadata, "tell": tell}
+    config.attributes |= {"connection": connection, "metadata": db.metadata, "tell": tell, "render": _render}
     return config
+
+
+def _render(kind: str, item: Any, context: AutogenContext) -> str | Literal[False]:
+    """Write a column type that is not SQLAlchemy's own into a migration, and the import that it needs."""
+    if kind != "type" or type(item).__module__.startswith("sqlalchemy."):
+        return False
+    if type(item).__module__ == columns.__name__:
+        context.imports.add("from mergepoint import db")
+        return f"db.{item!r}"
+    context.imports.add(f"import {type(item).__module__}")
+    return False
 
 
 def _scripts(db: Database) -> ScriptDirectory:
@@ -187,5 +203,6 @@ def _in_words(difference: Any) -> str:
     if isinstance(difference, list):
         return "; ".join(_in_words(part) for part in difference)
     what, *subjects = difference
-    names = [str(getattr(subject, "name", None) or subject) for subject in subjects if subject not in (None, {})]
+    named = [subject for subject in subjects if subject is not None and not isinstance(subject, dict)]
+    names = [str(getattr(subject, "name", None) or subject) for subject in named]
     return f"{what.replace('_', ' ')}: {' '.join(names)}"

@@ -93,11 +93,9 @@ def _generate(expression: str, shape: Shape | None, processors: Sequence[Process
 
 def _compare(record: Any, fields: list[Field], columns: Sequence[str]) -> None:
     known = {field.name for field in fields}
-    twice = sorted({name for name in columns if list(columns).count(name) > 1})
     faults = [
         *(f"field {field.name!r} has no column" for field in fields if field.required and field.name not in columns),
         *(f"column {name!r} has no field" for name in columns if name not in known),
-        *(f"column {name!r} comes twice" for name in twice),
     ]
     if faults:
         raise RegistrationError(

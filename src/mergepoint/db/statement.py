@@ -7,10 +7,11 @@ the result is the same.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from sqlalchemy import Delete, Insert, Update
-from sqlalchemy.exc import MultipleResultsFound, NoResultFound
+from sqlalchemy.exc import MultipleResultsFound, NoResultFound, StatementError
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from ..errors import DeadlineExceeded, RegistrationError
@@ -120,9 +121,10 @@ class Statement(Generic[T]):
         """
         make = self._plain or tuple
         with self._units.streaming() as (connection, server_side):
-            options = {"stream_results": server_side, "yield_per": batch}
-            for row in connection.execute(self._statement, values, execution_options=options):
-                yield cast("T", make(row))
+            options = {"yield_per": batch} if server_side else {}
+            with closing(connection.execute(self._statement, values, execution_options=options)) as result:
+                for row in result:
+                    yield cast("T", make(row))
 
     def run(self, **values: Any) -> int:
         """Run an INSERT, UPDATE or DELETE.
@@ -130,6 +132,7 @@ class Statement(Generic[T]):
         Returns:
             How many rows it touched.
         """
+        self._must_change()
         unit = self._units.current()
         if unit is None:
             with self._units.open(writes=True) as alone:
@@ -145,6 +148,7 @@ class Statement(Generic[T]):
         Returns:
             How many rows it touched in all.
         """
+        self._must_change()
         if not rows:
             return 0
         for number, row in enumerate(rows):
@@ -159,6 +163,10 @@ class Statement(Generic[T]):
                 return self._run_many(alone, rows)
         return self._run_many(unit, rows)
 
+    def _must_change(self) -> None:
+        if not self._changes:
+            raise TypeError("`run` is for INSERT, UPDATE and DELETE; read rows with one, one_or_none, all or stream.")
+
     def _rows(self, unit: Unit, values: dict[str, Any]) -> list[T]:
         if self._changes:
             unit.will_write()
@@ -167,12 +175,9 @@ class Statement(Generic[T]):
             plan = self._plan(link, values)
             if plan is None:
                 return self._made(self._plain, self._plainly(unit, link, values).all())
-            link = self._execute(unit, link, plan, plan.bind(values))
-            rows = link.cursor.fetchall()
-            if not plan.ready:
-                plan.learn(link)
-            if len(rows) > LARGE:
-                link.renew_cursor()
+            rows = self._execute(unit, link, plan, plan.bind(values))
+            if len(rows) > LARGE and unit.link is not None:
+                unit.link.renew_cursor()
         return self._made(plan.make, rows)
 
     def _made(self, make: Maker | None, rows: Sequence[Any]) -> list[T]:
@@ -185,8 +190,8 @@ class Statement(Generic[T]):
             plan = self._plan(link, values)
             if plan is None:
                 return self._plainly(unit, link, values).rowcount
-            link = self._execute(unit, link, plan, plan.bind(values))
-            return cast("int", link.cursor.rowcount)
+            self._execute(unit, link, plan, plan.bind(values))
+            return cast("int", (unit.link or link).cursor.rowcount)  # another one after a retry
 
     def _run_many(self, unit: Unit, rows: Sequence[Mapping[str, Any]]) -> int:
         unit.will_write()
@@ -203,23 +208,32 @@ class Statement(Generic[T]):
             unit.ran = True
             return cast("int", link.cursor.rowcount)
 
-    def _execute(self, unit: Unit, link: Link, plan: Plan, parameters: tuple[Any, ...]) -> Link:
+    def _execute(self, unit: Unit, link: Link, plan: Plan, parameters: tuple[Any, ...]) -> Sequence[Any]:
         if unit.overdue:
             raise DeadlineExceeded
+        cursor = link.cursor
         try:
-            plan.execute(link.cursor, parameters)
+            plan.execute(cursor, parameters)
+            rows = () if self._shape is None else cursor.fetchall()
         except link.error as error:
             if not unit.may_retry(link, error, reads=not self._changes):
                 raise unit.failure(link, error, plan.sql) from error
             return self._execute(unit, unit.renew(link), plan, parameters)
         unit.ran = True
-        return link
+        if not plan.ready:
+            plan.learn(link)
+        return rows
 
     def _plainly(
         self, unit: Unit, link: Link, values: Mapping[str, Any] | Sequence[Mapping[str, Any]]
     ) -> CursorResult[Any]:
         unit.ran = True
-        return link.connection.execute(self._statement, values)
+        try:
+            return link.connection.execute(self._statement, values)
+        except StatementError as error:
+            if isinstance(error.orig, ValueError | TypeError):  # a value that its type refuses: as on the fast path
+                raise error.orig from None
+            raise
 
     def _plan(self, link: Link, names: Mapping[str, Any], *, many: bool = False) -> Plan | None:
         key = (link.dialect, many, *names)

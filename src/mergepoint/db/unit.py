@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from ..errors import DeadlineExceeded, MergepointError
+from .links import DatabaseUnavailable
 from .watchdog import Watchdog
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, MutableMapping
@@ -143,7 +144,7 @@ class Unit(AbstractContextManager["Unit"]):
         if link is None:
             return
         try:
-            if link.connection.in_transaction():
+            if self._transaction or link.connection.in_transaction():
                 self._end_transaction(link, error)
         except BaseException as late:
             error = late
@@ -241,10 +242,6 @@ class Unit(AbstractContextManager["Unit"]):
         """Tell whether statements of this unit belong to a transaction."""
         return self._transaction
 
-    def shares_its_connection(self) -> bool:
-        """Tell whether there is one connection for everybody, and this unit has it."""
-        return self.link is not None and self.link.driver.shared
-
     def holds_the_lock(self) -> bool:
         """Tell whether nobody else can write before this unit ends."""
         link = self.link
@@ -254,7 +251,12 @@ class Unit(AbstractContextManager["Unit"]):
         remaining = self.expires - monotonic()
         if remaining <= 0:
             raise DeadlineExceeded
-        link = self._units.servers.take(self, min(PATIENCE, remaining), spare=self._spare)
+        try:
+            link = self._units.servers.take(self, min(PATIENCE, remaining), spare=self._spare)
+        except DatabaseUnavailable as error:
+            if monotonic() < self.expires:
+                raise
+            raise DeadlineExceeded from error
         if self.expires != inf:
             self._units.watchdog.watch(link, self)
         return link
@@ -270,14 +272,14 @@ class Unit(AbstractContextManager["Unit"]):
             self.renew(link)
 
     def _end_transaction(self, link: Link, error: BaseException | None) -> None:
-        if error is None and self._transaction:
+        if error is None and self._transaction and not self.overdue:
             self._commit(link)
-        else:
-            self._roll_back(link)
+            return
+        self._roll_back(link)
+        if error is None and self.overdue:
+            raise DeadlineExceeded
 
     def _commit(self, link: Link) -> None:
-        if self.overdue:
-            raise DeadlineExceeded
         if not link.connection.in_transaction():
             raise MergepointError(ENDED_BY_HAND)
         link.commit()
@@ -285,7 +287,7 @@ class Unit(AbstractContextManager["Unit"]):
             self._units.servers.sign(self.call, link)
 
     def _roll_back(self, link: Link) -> None:
-        with suppress(SQLAlchemyError):  # a connection that cannot even do that was lost, and is dropped
+        with suppress(SQLAlchemyError, link.error):  # a connection that cannot even do that was lost, and is dropped
             link.rollback()
         self._tell_undone()
 
@@ -303,7 +305,10 @@ class Unit(AbstractContextManager["Unit"]):
         sound = error is None or (isinstance(error, Exception) and not self._broke(link, error))
         if self.expires != inf and not self._units.watchdog.release(link):
             sound = False
-        if sound or (link.driver.shared and not link.connection.closed):
+        if sound:
+            link.links.give(link)
+        elif link.driver.shared and not link.connection.closed:
+            link.dbapi.rollback()  # the one connection there is holds the data too; nothing is left of the work
             link.links.give(link)
         else:
             link.links.drop(link)
@@ -362,7 +367,7 @@ class Units:
         In a transaction it is the unit's own; otherwise one for the stream alone, so that other statements can run.
         """
         around = self.current()
-        if around is not None and (around.in_transaction() or around.shares_its_connection()):
+        if around is not None and (around.in_transaction() or self.servers.primary.driver.shared):
             link = around.acquire()
             yield link.connection, link.driver.interleaves
             return

@@ -93,7 +93,7 @@ def add_call(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDic
         event.setdefault("request_id", call.request_id)
         event.setdefault("operation", call.operation.name)
         # Never `call.user`: it may ask a database, and what it asks may log.
-        user = getattr(call._user, "id", None)  # noqa: SLF001
+        user = getattr(call.known_user, "id", None)
         if user is not None:
             event.setdefault("user_id", user)
     return event

@@ -14,7 +14,7 @@ from ..app import App
 from ..call import new_request_id
 from ..faults import ErrorTable
 from .cors import Cors
-from .endpoint import SECURITY, Endpoint, Header, StartResponse, refuse, request_id
+from .endpoint import SECURITY, Endpoint, Header, StartResponse, endpoint, refuse, request_id
 from .problems import HttpFailure
 from .request import Environ
 from .routes import Route, routes
@@ -72,10 +72,10 @@ class Rest:
             resource, parts = self._find(path)
             if resource is None:
                 return _refuse(environ, start_response, "no_such_path", "There is nothing at this path.")
-        endpoint = resource.endpoints.get(environ["REQUEST_METHOD"])
-        if endpoint is None:
+        answer = resource.endpoints.get(environ["REQUEST_METHOD"])
+        if answer is None:
             return self._other_method(resource, parts, environ, start_response)
-        return endpoint(environ, start_response, parts)
+        return answer(environ, start_response, parts)
 
     def _add(self, route: Route) -> None:
         # Named by position, so that /bats/{id} and /bats/{bat_id}/wings can stand beside each other.
@@ -86,7 +86,7 @@ class Rest:
             known[path] = Resource()
             if known is self._templates:
                 self._router.add_route(path, known[path])
-        known[path].endpoints[route.method] = Endpoint(route, self.prefix)
+        known[path].endpoints[route.method] = endpoint(route, self.prefix)
 
     def _find(self, path: str) -> tuple[Resource | None, Mapping[str, str]]:
         if not path.isascii():

@@ -21,6 +21,7 @@ from .problems import MEDIA_TYPE, details, status_line, status_of
 from .request import Environ, Headers, reader
 from .routes import Route
 from .streams import Lines, lines_for
+from .uploads import close_files
 
 StartResponse: TypeAlias = Callable[[str, list[tuple[str, str]]], Any]
 Header = tuple[str, str]
@@ -39,7 +40,7 @@ _UNSAFE = re.compile(r"[^\x20-\x7e]")
 class Endpoint:
     """Answers the requests for one route."""
 
-    def __init__(self, route: Route, prefix: str = "") -> None:
+    def __init__(self, route: Route, prefix: str) -> None:
         self.operation = route.operation
         self.run = route.operation.run
         self.read = reader(route)
@@ -63,6 +64,22 @@ class Endpoint:
             _, told = self.operation.settle(call, error)
             fault = self.operation.errors.fault(told)
             return refuse(fault, call.request_id, start_response, extra=_replied(call))
+
+
+class FormEndpoint(Endpoint):
+    """Answers the requests for a route that takes files; they are closed when it has answered."""
+
+    def __call__(self, environ: Environ, start_response: StartResponse, parts: Mapping[str, str]) -> Iterable[bytes]:
+        """Answer one request, as `Endpoint` does."""
+        try:
+            return super().__call__(environ, start_response, parts)
+        finally:
+            close_files(environ)
+
+
+def endpoint(route: Route, prefix: str) -> Endpoint:
+    """Return what answers the requests for a route below a prefix."""
+    return (FormEndpoint if route.operation.contract.uploads else Endpoint)(route, prefix)
 
 
 def request_id(environ: Environ) -> str | None:

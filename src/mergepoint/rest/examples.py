@@ -73,14 +73,23 @@ def _text(schema: Schema, inner: Inner) -> Any:
 
 
 def _number(schema: Schema, inner: Inner) -> Any:
+    low = schema.get("minimum", schema.get("exclusiveMinimum", 0))
+    high = schema.get("maximum", schema.get("exclusiveMaximum", low + 1))
     step = schema.get("multipleOf", 1)
-    low = schema.get("minimum", schema.get("exclusiveMinimum", 0) + ("exclusiveMinimum" in schema))
-    high = schema.get("maximum", schema.get("exclusiveMaximum", 2**63) - ("exclusiveMaximum" in schema))
-    start = max(low, min(step, high))
-    value = -(-start // step) * step
-    if not low <= value <= high:  # a range narrower than a step: there are such between two floats
-        value = (low + high) / 2
-    return value if schema["type"] == "integer" or value != int(value) else float(value)
+    above = (low // step + 1) * step
+    whole = schema["type"] == "integer"
+    candidates = (1, low, high, low + 1, high - 1, above) if whole else (1.5, 1.0, low, high, (low + high) / 2, above)
+    return next((value for value in candidates if _fits(value, schema)), NONE)
+
+
+def _fits(value: float, schema: Schema) -> bool:
+    """Tell whether a number keeps the limits of its schema."""
+    return (
+        schema.get("minimum", value) <= value <= schema.get("maximum", value)
+        and ("exclusiveMinimum" not in schema or value > schema["exclusiveMinimum"])
+        and ("exclusiveMaximum" not in schema or value < schema["exclusiveMaximum"])
+        and value % schema.get("multipleOf", value or 1) == 0
+    )
 
 
 def _array(schema: Schema, inner: Inner) -> Any:
@@ -100,7 +109,8 @@ def _object(schema: Schema, inner: Inner) -> Any:
     made = {name: value for name, value in found.items() if value is not NONE}
     rest = schema.get("additionalProperties")
     if isinstance(rest, dict) and (value := inner(rest)) is not NONE:
-        made[inner({"type": "string", **schema.get("propertyNames", {})})] = value
+        names = schema.get("propertyNames", {"const": "1"})  # which fits a key that is a number as well
+        made[inner({"type": "string", **names})] = value
     return made
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from ..errors import InvalidArgument, Problem
+from ..shape import present
 from ..wire import Arguments, Wire
 from .problems import HttpFailure
 from .routes import Place, Route
@@ -47,7 +48,7 @@ def reader(route: Route) -> Read:
     It raises InvalidArgument with everything wrong in path, query and body at once, or an HttpFailure.
     """
     contract = route.operation.contract
-    text = _text_reader(route, _part(route, "path", "query"))
+    text = _text_reader(route, _text(route, "path", "query"))
     if contract.uploads:
         return _form_reader(route, text)
     if route.whole_body:
@@ -63,6 +64,13 @@ def _part(route: Route, *places: Place) -> Arguments:
     """Return what reads the parameters that come from these places."""
     fields = [field for field in route.operation.contract.fields if route.places[field.name] in places]
     return Arguments(route.operation.name.rpartition(".")[2], fields)
+
+
+def _text(route: Route, *places: Place) -> Arguments:
+    """Return what reads the parameters that come as text there; text is never null, it is left out."""
+    fields = [field for field in route.operation.contract.fields if route.places[field.name] in places]
+    forms = [field._replace(shape=field.shape._replace(form=present(field.shape.form))) for field in fields]
+    return Arguments(route.operation.name.rpartition(".")[2], forms)
 
 
 # --- path and query ---
@@ -245,9 +253,7 @@ def _order(route: Route, *groups: tuple[Place, ...]) -> Callable[[tuple[Any, ...
 
 
 def _form_reader(route: Route, text: Read) -> Read:
-    contract = route.operation.contract
-    values = [f for f in contract.fields if route.places[f.name] == "form"]
-    fields = Arguments(route.operation.name.rpartition(".")[2], values)
+    contract, fields = route.operation.contract, _text(route, "form")
     order = _order(route, ("path", "query"), ("form",))
 
     def read(source: Source) -> tuple[Any, ...]:

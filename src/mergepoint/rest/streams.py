@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -9,8 +10,6 @@ import msgspec
 
 from ..operation import Stream
 from ..wire import Wire
-
-_END = object()
 
 
 class Form(NamedTuple):
@@ -43,21 +42,19 @@ class Lines(Iterator[bytes]):
 
     def __init__(self, stream: Stream, wire: Wire[Any], form: Form, tell: Callable[[Exception], Any]) -> None:
         self._stream = stream
+        self._items: Iterator[Any] = itertools.chain(list(itertools.islice(stream, 1)), stream)
         self._write = wire.encode_json
         self._form = form
         self._tell = tell
-        self._next = next(stream, _END)
 
     def __next__(self) -> bytes:
-        if self._next is _END:
-            raise StopIteration
         try:
-            line = self._form.line(self._write(self._next))
-            self._next = next(self._stream, _END)
+            return self._form.line(self._write(next(self._items)))
+        except StopIteration:
+            raise
         except Exception as error:  # noqa: BLE001 - the status is sent; the last line tells what happened
-            self._next = _END
+            self._items = iter(())
             return self._form.problem_line(msgspec.json.encode(self._tell(error)))
-        return line
 
     def close(self) -> None:
         """End the operation; the server calls this also when the caller has gone."""

@@ -16,6 +16,9 @@ from ..types import Upload
 from .problems import HttpFailure
 from .routes import Route
 
+OPEN_FILES = "mergepoint.rest.files"
+"""Where the WSGI environment keeps the files of a form until the answer is made."""
+
 IN_MEMORY = 1_000_000
 """Bytes of a file that are kept in memory; a larger one goes to a temporary file."""
 
@@ -51,7 +54,7 @@ def read_form(
     try:
         for part in _parts(environ, most):
             if part.name in names:
-                files.setdefault(part.name, []).append(_upload(part))
+                files.setdefault(part.name, []).append(_upload(part, environ))
             else:
                 _add(fields, part, route)
     except HTTPError as error:
@@ -85,8 +88,15 @@ def _parts(environ: dict[str, Any], most: int) -> Any:
     return handler.deserialize(_Limited(stream, most), request.content_type, request.content_length)
 
 
-def _upload(part: BodyPart) -> Upload:
-    file = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - it lives as long as the Upload that holds it
+def close_files(environ: dict[str, Any]) -> None:
+    """Let go of the files that came with a request."""
+    for file in environ.pop(OPEN_FILES, ()):
+        file.close()
+
+
+def _upload(part: BodyPart, environ: dict[str, Any]) -> Upload:
+    file = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - `close_files` closes it
+    environ.setdefault(OPEN_FILES, []).append(file)
     while chunk := part.stream.read(65_536):
         file.write(chunk)
     file.seek(0)

@@ -37,7 +37,7 @@
     nav.setAttribute("aria-label", "Site");
     nav.append(...apps.map((app) => link(app, current)));
     root.append(nav);
-    document.body.prepend(host);
+    document.body.before(host); // not inside, where margins and layout of the page would reach it
   };
 
   fetch(new URL("site.json", source))

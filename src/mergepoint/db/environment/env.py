@@ -7,6 +7,7 @@ context.configure(
     connection=given["connection"],
     target_metadata=given["metadata"],
     on_version_apply=given["tell"],
+    render_item=given["render"],
     render_as_batch=given["connection"].dialect.name == "sqlite",  # SQLite changes a table by making a new one
 )
 with context.begin_transaction():

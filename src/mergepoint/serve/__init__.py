@@ -1,0 +1,10 @@
+"""Granian, embedded: worker processes that load an app and serve its site. Any other WSGI server takes `mergepoint.site`."""
+
+from ..errors import missing
+
+try:
+    from .server import Settings, run
+except ModuleNotFoundError as error:
+    raise missing("mergepoint.serve", error, extra="serve") from None
+
+__all__ = ["Settings", "run"]

@@ -1,0 +1,163 @@
+"""The supervising process: it owns the address and the workers, and never runs the application's code itself."""
+
+from __future__ import annotations
+
+import errno
+import functools
+import os
+import socket
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from granian.constants import Interfaces
+from granian.log import LogLevels
+from granian.server.mp import MPServer
+
+from ..errors import ConfigError
+from .worker import Load, load
+
+THREADS = 4
+"""The threads of a worker unless said. One would do for work that only computes; three more cost it little, and an
+operation that waits for a database or another service does not hold up the others."""
+
+_LOGGERS = {
+    "loggers": {
+        "_granian": {"propagate": True},
+        "granian.access": {"level": "INFO", "propagate": True},
+    }
+}
+_ACCESS = '%(addr)s "%(method)s %(path)s" %(status)d %(dt_ms).1f ms'
+_SOURCES = "py|json|toml|ya?ml|html?|jinja2?|css|js|po|sql"
+_NO_SOURCE = rf"^(?!.*\.(?:{_SOURCES})$)"
+"""Matches files that are no source: a database or a log that changes with every request must not restart anything."""
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """How to serve an app.
+
+    Attributes:
+        target: names the app, see `mergepoint.target`.
+        host: the address to listen at.
+        port: the port; 0 for any free one.
+        workers: the number of processes.
+        threads: the threads of each, and so the requests it works on at a time.
+        reload: True to load the app again whenever a source file below the current folder changes.
+        cors: the origins whose pages may call the operations.
+        log_level: the least level that is logged.
+        json_logs: True for JSON, False for text, None for text on a terminal and JSON elsewhere.
+        access_log: True for a line per request; it costs more than many a request does.
+        grace: the seconds that requests in flight have to finish when the server stops.
+    """
+
+    target: str
+    host: str = "127.0.0.1"
+    port: int = 8000
+    workers: int = 1
+    threads: int = THREADS
+    reload: bool = False
+    cors: tuple[str, ...] = ()
+    log_level: str = "info"
+    json_logs: bool | None = None
+    access_log: bool = False
+    grace: int = 30
+
+
+def run(settings: Settings) -> None:
+    """Serve an app until SIGTERM or SIGINT; requests in flight are finished then. A second signal ends at once.
+
+    Args:
+        settings: the app, the address, the workers.
+
+    Raises:
+        ConfigError: the address cannot be used.
+        SystemExit: 2 if the app cannot be loaded (the reason is on standard error), 1 if a worker crashed.
+    """
+    host, port = _free(settings.host, settings.port)
+    with tempfile.TemporaryDirectory(prefix="mergepoint-") as folder:
+        if settings.workers > 1:
+            os.environ.setdefault("MERGEPOINT_METRICS_DIR", str(Path(folder, "metrics")))
+        wishes = _wishes(settings, host, port, folder)
+        try:
+            _server(settings, host, port).serve(target_loader=functools.partial(load, wishes), wrap_loader=False)
+        finally:
+            if Path(folder, "unusable").exists() and not settings.reload:
+                sys.exit(2)
+
+
+class _Server(MPServer):
+    """Granian, with a second signal that ends it at once."""
+
+    def signal_handler_interrupt(self, *args: Any, **kwargs: Any) -> None:
+        if self.interrupt_signal:
+            for worker in self.wrks:
+                worker.kill()
+            os._exit(1)
+        for worker in self.wrks:
+            # The terminal sends Ctrl+C to the workers too: that they end now is no crash.
+            worker.interrupt_by_parent = True
+        super().signal_handler_interrupt(*args, **kwargs)
+
+
+def _server(settings: Settings, host: str, port: int) -> _Server:
+    return _Server(
+        settings.target,
+        address=host,
+        port=port,
+        interface=Interfaces.WSGI,
+        workers=settings.workers,
+        blocking_threads=settings.threads,
+        respawn_failed_workers=True,
+        workers_kill_timeout=settings.grace,
+        reload=settings.reload,
+        reload_ignore_patterns=[_NO_SOURCE],
+        reload_ignore_worker_failure=True,
+        log_level=LogLevels.debug if settings.log_level == "debug" else LogLevels.error,
+        log_dictconfig=_LOGGERS,
+        log_access=settings.access_log,
+        log_access_format=_ACCESS,
+    )
+
+
+def _wishes(settings: Settings, host: str, port: int, folder: str) -> Load:
+    return Load(
+        target=settings.target,
+        host=host,
+        port=port,
+        address=_address(settings.host, port),
+        cors=settings.cors,
+        log_level=settings.log_level,
+        json_logs=settings.json_logs,
+        patient=settings.reload,
+        folder=folder,
+    )
+
+
+def _free(host: str, port: int) -> tuple[str, int]:
+    """Return the address to listen at. Granian shares ports, and would take one that another program has."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.create_server((host, port), family=family) as probe:
+            name = probe.getsockname()
+            return name[0], name[1]
+    except OSError as error:
+        raise ConfigError(_unusable(host, port, error)) from None
+
+
+def _unusable(host: str, port: int, error: OSError) -> str:
+    match error.errno:
+        case errno.EADDRINUSE:
+            return f"Port {port} at {host} is taken by another program; choose another: --port {port + 1}"
+        case errno.EACCES:
+            return f"Port {port} is for the administrator (below 1024); choose another: --port {port + 8000}"
+        case _:
+            reason = (error.strerror or str(error)).partition(" (")[0]
+            return f"Expected an address of this machine, got {host}: {reason}"
+
+
+def _address(host: str, port: int) -> str:
+    """Return the URL that a person on this machine would open."""
+    name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104 - shown, not bound
+    return f"http://{name}:{port}"

@@ -1,0 +1,158 @@
+"""What happens in a worker process before its first request: logs, the app, its site."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Iterable
+from http import HTTPStatus
+from multiprocessing.util import Finalize
+from pathlib import Path
+from time import monotonic, sleep
+from types import ModuleType
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+import msgspec
+
+from .. import target as targets
+from ..app import App, Resource
+from ..errors import MergepointError, MissingExtra, RegistrationError
+from ..site import addresses, site
+from ..wsgi import problem
+
+OBSERVE = "mergepoint.observe"
+"""Imported by its name in the worker, as an app is served without it where its libraries are missing."""
+
+PATIENCE = 10
+"""Seconds in which a worker that has loaded its app begins to listen; far more than it takes."""
+
+
+class Load(msgspec.Struct, frozen=True):
+    """All that a worker needs to know.
+
+    Attributes:
+        target: names the app.
+        host: the address that Granian listens at.
+        port: its port.
+        address: the site's, for people: `http://127.0.0.1:8000`.
+        cors: the origins whose pages may call.
+        log_level: the least level that is logged.
+        json_logs: True for JSON, False for text, None for text on a terminal and JSON elsewhere.
+        patient: True if an app that cannot be loaded is waited for, because its author works on it.
+        folder: where the processes of this run leave each other notes: `announced`, `unusable`.
+    """
+
+    target: str
+    host: str
+    port: int
+    address: str
+    cors: tuple[str, ...]
+    log_level: str
+    json_logs: bool | None
+    patient: bool
+    folder: str
+
+
+def load(wishes: Load) -> WSGIApplication:
+    """Load the app in a worker process and return its site; the end of the process will close the app."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # A forked worker has the handlers of its parent, which would swallow the signal; Granian's come after this.
+        signal.signal(number, signal.SIG_DFL)
+    threading.Thread(target=_end_with_parent, name="mergepoint-parent", daemon=True).start()
+    try:
+        app, notes = _observed(wishes)
+        application = site(app, cors=wishes.cors)
+    except MergepointError as error:
+        return _without_app(wishes, error)
+    # Processes of multiprocessing end without running `atexit`; this is what they run instead.
+    Finalize(app, app.close, exitpriority=0)
+    if _is_first(wishes.folder, "announced"):
+        told = announcement(app, wishes.address, notes)
+        threading.Thread(target=_announce, args=(told, wishes.host, wishes.port), daemon=True).start()
+    return application
+
+
+def _end_with_parent() -> None:
+    """End, as SIGTERM does it, when the supervising process is gone: a worker without one could never be stopped."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _observed(wishes: Load) -> tuple[App, list[str]]:
+    """Load the app with logs, metrics and traces around it, as far as their libraries are there."""
+    try:
+        observe = importlib.import_module(OBSERVE)
+    except MissingExtra as error:
+        logging.basicConfig(level=wishes.log_level.upper())
+        return targets.load(wishes.target), [f"Without metrics: {error}"]
+    observe.logging(wishes.log_level, json=wishes.json_logs)
+    app = targets.load(wishes.target)
+    return app, _measured(app, observe, wishes)
+
+
+def _measured(app: App, observe: ModuleType, wishes: Load) -> list[str]:
+    if "/metrics" in app.mounts:
+        return []  # the application observes itself, in its own way
+    try:
+        observe.setup(app, level=wishes.log_level, json=wishes.json_logs)
+    except RegistrationError:
+        return ["Without metrics: the app is closed for registration; call observe.setup(app) right after App(...)."]
+    return []
+
+
+def _without_app(wishes: Load, error: MergepointError) -> WSGIApplication:
+    """Say why there is no app, and end the server; or, while its author works on it, answer in its place."""
+    if _is_first(wishes.folder, "unusable") or wishes.patient:
+        print(f"Error: {error}", file=sys.stderr, flush=True)  # noqa: T201 - to whoever started the server
+    if not wishes.patient:
+        os.kill(os.getppid(), signal.SIGTERM)
+        sys.exit(2)
+    return _unavailable
+
+
+def _is_first(folder: str, note: str) -> bool:
+    """Leave a note for the other processes; True if there was none."""
+    try:
+        Path(folder, note).touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _unavailable(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    detail = "The application could not be loaded; its terminal says why."
+    return problem(environ, start_response, HTTPStatus.SERVICE_UNAVAILABLE, detail)
+
+
+def _announce(told: str, host: str, port: int) -> None:
+    """Print what is served as soon as somebody answers, so that whoever waits for it can begin."""
+    until = monotonic() + PATIENCE
+    while monotonic() < until:
+        try:
+            socket.create_connection((host, port), timeout=1).close()
+            break
+        except OSError:
+            sleep(0.01)
+    print(told, flush=True)  # noqa: T201 - what the user waits for
+
+
+def announcement(app: App, address: str, notes: Iterable[str]) -> str:
+    """Return what is served where, for people."""
+    rows = [(address + at.path, at.what) for at in addresses(app)]
+    width = max(len(url) for url, _ in rows)
+    lines = [f"  {url.ljust(width)}  {what}" for url, what in rows]
+    owned = [f"It stands on: {_described(r)}." for r in app.resources if r.name not in ("metrics", "traces")]
+    return "\n".join([f"{app.name} is served:", *lines, *owned, *notes, "Ctrl+C stops it."])
+
+
+def _described(resource: Resource) -> str:
+    told = type(resource).__repr__ is not object.__repr__
+    return repr(resource).strip("<>") if told else f"{type(resource).__name__} {resource.name}"

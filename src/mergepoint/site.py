@@ -1,0 +1,93 @@
+"""What `mergepoint run` serves, as one WSGI application for any server: REST, its docs, health, and what is mounted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from http import HTTPStatus
+from typing import NamedTuple
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+from . import rest
+from .app import App
+from .errors import RegistrationError
+from .health import health, status
+from .wsgi import Secure, Site, problem
+
+API = "/api"
+"""What the path of every operation begins with."""
+
+
+class Address(NamedTuple):
+    """A path of the site and what answers there."""
+
+    path: str
+    what: str
+
+
+def site(app: App, *, cors: Collection[str] = ()) -> WSGIApplication:
+    """Return the whole site of an app as one WSGI application.
+
+    REST is at `/api`, its docs page at `/docs`, its description at `/openapi.json`, health at `/health` and `/status`,
+    and every mounted application where it is mounted: `/metrics` after `observe.setup(app)`. Without an application at
+    `/`, that path leads to the docs.
+
+    Args:
+        app: the app; registration ends here.
+        cors: the origins whose pages may call the operations, such as `https://bats.example`.
+
+    Raises:
+        RegistrationError: an operation cannot be served over HTTP, or an application is mounted at one of these paths.
+    """
+    ours: dict[str, WSGIApplication] = {
+        "/health": health(app),
+        "/status": status(app),
+    }
+    _must_be_free(app, ours.keys())
+    return _beside(rest.wsgi(app, prefix=API, cors=cors), Secure(Site({"/": _front, **ours, **app.mounts})))
+
+
+def addresses(app: App) -> list[Address]:
+    """Return what the site of an app serves where, in the order a newcomer would try it."""
+    count = len(app.operations)
+    return [
+        Address(API, f"REST: {count} operation{'' if count == 1 else 's'}"),
+        Address("/docs", "their documentation, to read and to try"),
+        Address("/openapi.json", "their description"),
+        Address("/health", "whether all works: 200 or 503"),
+        Address("/status", "name, version, uptime"),
+        *(Address(path, _described(mounted)) for path, mounted in sorted(app.mounts.items())),
+    ]
+
+
+def _beside(operations: WSGIApplication, others: WSGIApplication) -> WSGIApplication:
+    """Serve operations and other applications; the way to an operation is one comparison longer."""
+    below = API + "/"
+
+    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        path = environ.get("PATH_INFO", "")
+        if path.startswith(below) or path == API:
+            return operations(environ, start_response)
+        return others(environ, start_response)
+
+    return application
+
+
+def _must_be_free(app: App, ours: Collection[str]) -> None:
+    for path in app.mounts:
+        bare = path.removesuffix("/")
+        if bare in (*ours, API) or bare.startswith(API + "/"):
+            raise RegistrationError(f"{app.name}: the site itself answers at {bare}; mount {path!r} at another path.")
+
+
+def _front(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    """Lead from `/` to the docs, where the application has no page of its own there."""
+    if environ.get("PATH_INFO", "") not in ("", "/"):
+        return problem(environ, start_response, HTTPStatus.NOT_FOUND, "Nothing is served at this path.")
+    start_response("302 Found", [("Location", environ.get("SCRIPT_NAME", "") + "/docs"), ("Content-Length", "0")])
+    return []
+
+
+def _described(mounted: Callable[..., object]) -> str:
+    """Return the name of a mounted application: that of its class or function."""
+    owner = getattr(mounted, "__self__", mounted)
+    return getattr(mounted if owner is mounted else type(owner), "__name__", type(mounted).__name__)
