@@ -16,13 +16,13 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
+from tests.menagerie import build
+from tests.web import Answer, environ_of, request
 
-from menagerie import build
 from mergepoint import App, rest
 from mergepoint.call import current
 from mergepoint.errors import RegistrationError
 from mergepoint.rest.openapi import describe
-from web import Answer, environ_of, request
 
 api = rest.wsgi(build(), prefix="/api", cors=["https://bats.example"])
 KEEPER = {"authorization": "Bearer keeper"}
@@ -223,7 +223,7 @@ BAD_BODIES: dict[str, tuple[bytes, int, str]] = {
     "NaN": (b'{"name": "a", "wings": [{"span": NaN}]}', 400, "$"),
     "infinity": (b'{"name": "a", "wings": [{"span": 1e999}]}', 400, "$"),
     "10,000 brackets": (b'{"name": ' + b"[" * 10_000, 400, "$"),
-    "10,000 closed brackets": (b"[" * 10_000 + b"]" * 10_000, 400, "$"),
+    "100,000 closed brackets": (b"[" * 100_000 + b"]" * 100_000, 400, "$"),
     "lone surrogate": (b'{"name": "\\ud800"}', 400, "$"),
     "25-digit number": (b'{"name": "a", "age": ' + b"9" * 25 + b"}", 422, "$.age"),
     "400-digit number": (b'{"name": "a", "age": ' + b"9" * 400 + b"}", 422, "$.age"),

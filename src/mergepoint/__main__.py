@@ -1,4 +1,4 @@
-"""The `mergepoint` command. What a subcommand needs is imported when it is asked for, so that each needs only its extra."""
+"""The `mergepoint` command. A subcommand is imported when it is asked for, so that each needs only its own extra."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ main = Commands(
 
     A TARGET says which app: `file.py`, `module`, or with a name after a colon, `file.py:app`, `module:create`. The
     name may be that of a function without arguments that returns the app.
-
-    \b
-    mergepoint run hello.py                      http://127.0.0.1:8000/docs
-    mergepoint call hello.py greet --name Bat    Hello, Bat!
     """,
+    examples=[
+        "mergepoint run hello.py                      REST, docs, health on port 8000",
+        "mergepoint call hello.py greet --name Bat    prints: Hello, Bat!",
+    ],
 )
 click.version_option(package_name="mergepoint", prog_name="mergepoint")(main)
 

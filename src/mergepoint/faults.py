@@ -14,7 +14,6 @@ from .shape import CannotTravel
 from .types import Meta
 from .wire import Wire
 
-
 logger = logging.getLogger("mergepoint")
 
 
@@ -165,11 +164,6 @@ def _hints(of: Any) -> dict[str, Any]:
 def is_sensitive(hint: Any) -> bool:
     """Tell whether a type hint carries the mark `Sensitive`."""
     return any(isinstance(m, Meta) and (m.extra or {}).get("sensitive") for m in getattr(hint, "__metadata__", ()))
-
-
-def _values(declared: Declared, error: BaseException) -> dict[str, Any]:
-    present = {name: wire for name, wire in declared.fields.items() if hasattr(error, name)}
-    return {name: wire.plain(getattr(error, name)) for name, wire in present.items()}
 
 
 def _revived(declared: Declared, fault: Fault) -> Exception:

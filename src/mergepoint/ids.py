@@ -19,7 +19,20 @@ from uuid import uuid4
 from .errors import MergepointError, missing
 
 try:
-    from sqlalchemy import DDL, BigInteger, Column, Integer, MetaData, String, Table, bindparam, func, insert, select, update
+    from sqlalchemy import (
+        DDL,
+        BigInteger,
+        Column,
+        Integer,
+        MetaData,
+        String,
+        Table,
+        bindparam,
+        func,
+        insert,
+        select,
+        update,
+    )
     from sqlalchemy.exc import IntegrityError
 except ModuleNotFoundError as error:
     raise missing("mergepoint.ids", error, extra="db") from None
@@ -88,6 +101,9 @@ class Ids:
         lease: gives out nodes and time.
         clock: tells milliseconds since `EPOCH`; may stand still or step back.
     """
+
+    _last: int
+    _end: int
 
     def __init__(self, lease: Lease, clock: Callable[[], int] | None = None) -> None:
         self._lease = lease
@@ -257,19 +273,22 @@ def id_default() -> FunctionElement[int]:
 
 def create_id_default() -> list[DDL]:
     """Give the statements that make the function behind `id_default`: `for ddl in ...: op.execute(ddl)`."""
-    return [
-        DDL(f"CREATE SEQUENCE mergepoint_id_sequence MINVALUE 0 MAXVALUE {_SHARED} CYCLE"),
-        DDL(
-            "CREATE FUNCTION mergepoint_id() RETURNS bigint LANGUAGE sql VOLATILE AS $$ SELECT "
-            f"(((extract(epoch FROM clock_timestamp()) * 1000)::bigint - {EPOCH}) << {NODE_BITS + SEQUENCE_BITS}) "
-            f"| {NODES << SEQUENCE_BITS} | nextval('mergepoint_id_sequence') $$"
-        ),
-    ]
+    bits = NODE_BITS + SEQUENCE_BITS
+    milliseconds = f"(extract(epoch FROM clock_timestamp()) * 1000)::bigint - {EPOCH}"
+    number = f"(({milliseconds}) << {bits}) | {NODES << SEQUENCE_BITS} | nextval('mergepoint_id_sequence')"
+    return _ddl(
+        f"CREATE SEQUENCE mergepoint_id_sequence MINVALUE 0 MAXVALUE {_SHARED} CYCLE",
+        f"CREATE FUNCTION mergepoint_id() RETURNS bigint LANGUAGE sql VOLATILE RETURN {number}",
+    )
 
 
 def drop_id_default() -> list[DDL]:
     """Give the statements that take the function behind `id_default` away."""
-    return [DDL("DROP FUNCTION mergepoint_id()"), DDL("DROP SEQUENCE mergepoint_id_sequence")]
+    return _ddl("DROP FUNCTION mergepoint_id()", "DROP SEQUENCE mergepoint_id_sequence")
+
+
+def _ddl(*statements: str) -> list[DDL]:
+    return [DDL(statement) for statement in statements]  # type: ignore[no-untyped-call]
 
 
 def _forgetting(ids: weakref.ref[Ids]) -> Callable[[], None]:

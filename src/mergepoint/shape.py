@@ -8,6 +8,7 @@ and a generated function between record and form. Where a record can be written 
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 import sys
@@ -469,7 +470,7 @@ def _default(field: Field) -> dict[str, Any]:
         return {"default_factory": lambda: out(field.default_factory())}
     default = out(field.default)
     if isinstance(default, (list, dict, set)):
-        return {"default_factory": lambda: out(field.default)}
+        return {"default_factory": lambda: out(copy.deepcopy(field.default))}
     return {"default": default}
 
 

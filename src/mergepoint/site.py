@@ -11,6 +11,7 @@ from . import rest
 from .app import App
 from .errors import RegistrationError
 from .health import health, status
+from .rest import docs
 from .wsgi import Secure, Site, problem
 
 API = "/api"
@@ -39,6 +40,8 @@ def site(app: App, *, cors: Collection[str] = ()) -> WSGIApplication:
         RegistrationError: an operation cannot be served over HTTP, or an application is mounted at one of these paths.
     """
     ours: dict[str, WSGIApplication] = {
+        "/docs": docs.page(app, API),
+        "/openapi.json": docs.description(app, API),
         "/health": health(app),
         "/status": status(app),
     }

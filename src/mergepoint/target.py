@@ -212,7 +212,7 @@ class _users_own_code:  # reads as the words it is: with _users_own_code(place)
     def __enter__(self) -> None:
         return None
 
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if error is None or isinstance(error, (MergepointError, KeyboardInterrupt)):
             return
         if isinstance(error, ModuleNotFoundError) and _is_part(error.name, self.where):

@@ -113,7 +113,10 @@ class Wire(Generic[T]):
 
     def _explain(self, raw: Any, error: Exception, *, text: bool = False) -> InvalidArgument:
         steps = itertools.islice(examine(raw, mi.type_info(self.form), text=text), MOST_STEPS)
-        found = list(itertools.islice(filter(None, steps), MOST_PROBLEMS)) or [_first_problem(error)]
+        try:
+            found = list(itertools.islice(filter(None, steps), MOST_PROBLEMS)) or [_first_problem(error)]
+        except RecursionError:
+            return _malformed("nested too deeply")
         return InvalidArgument.of(*(Problem(_cut(p.path), _cut(p.message)) for p in found))
 
 
@@ -282,9 +285,13 @@ def _read_anything(data: bytes, decode: Callable[[bytes], Any] = msgspec.json.de
         reason = "text that is not UTF-8"
     except (msgspec.DecodeError, ValueError) as error:
         reason = _plain_message(error).rpartition("is malformed: ")[2]
+    raise _malformed(reason)
+
+
+def _malformed(reason: str) -> InvalidArgument:
     failure = InvalidArgument.of(Problem("$", f"Malformed: {reason}"))
     failure.code = "malformed"
-    raise failure
+    return failure
 
 
 def _plain_message(error: Exception) -> str:

@@ -7,6 +7,8 @@ if __name__ == "__main__":
 """
 
 from .group import EXIT_CODES, Failed, OperationCommand, Operations
-from .group import Operations as group
+
+group = Operations
+"""Return the operations of an app as a click group; see `Operations` for the arguments."""
 
 __all__ = ["EXIT_CODES", "Failed", "OperationCommand", "Operations", "group"]

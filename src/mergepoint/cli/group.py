@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from typing import Any
@@ -31,7 +32,7 @@ class Failed(click.ClickException):
 
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)
-        self.exit_code = exit_code
+        self.exit_code = exit_code  # type: ignore[misc]  # click reads it of the instance too
 
 
 class Operations(click.Group):
@@ -43,7 +44,9 @@ class Operations(click.Group):
     """
 
     def __init__(self, app: App, *, metadata: Mapping[str, str] | None = None) -> None:
-        commands = {name: OperationCommand(app, operation, metadata or {}) for name, operation in app.operations.items()}
+        commands = {
+            name: OperationCommand(app, operation, metadata or {}) for name, operation in app.operations.items()
+        }
         super().__init__(
             app.name,
             commands=dict(commands),
@@ -68,9 +71,9 @@ class Operations(click.Group):
         """Find an operation, or say which one could have been meant."""
         try:
             return super().resolve_command(ctx, args)
-        except click.NoSuchCommand as error:
-            error.message = f"There is no operation {args[0]!r}."
-            raise
+        except click.NoSuchCommand:
+            message = f"There is no operation {args[0]!r}."
+            raise click.NoSuchCommand(args[0], message, possibilities=self.commands, ctx=ctx) from None
 
 
 class OperationCommand(click.Command):
@@ -105,7 +108,8 @@ class OperationCommand(click.Command):
             error.ctx = ctx
             names = [p.name for p in self.operation.contract.parameters]
             if names and "unexpected extra argument" in error.message:
-                error.message += f". Every value needs its option, such as {flag(names[0])}."
+                remedy = f"{error.message}. Every value needs its option, such as {flag(names[0])}."
+                raise click.UsageError(remedy, ctx) from None
             raise
 
     def _run(
@@ -184,7 +188,7 @@ def _is_free(name: str, options: list[click.Option]) -> bool:
 
 
 def _is_terminal(output: str | None) -> bool:
-    return output in (None, "-") and click.get_binary_stream("stdout").isatty()
+    return output in (None, "-") and sys.stdout.isatty()
 
 
 def _must_be_text(file: Download) -> None:

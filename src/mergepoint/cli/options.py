@@ -5,7 +5,7 @@ from __future__ import annotations
 import mimetypes
 import sys
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 from typing import Any, BinaryIO, get_origin
 
@@ -139,19 +139,25 @@ def _plain(parameter: Parameter, given: Any) -> Any:
 def _text_or_json(parameter: Parameter, info: mi.Type, given: Any) -> Any:
     if not isinstance(given, str) or not _takes_json(info):
         return given
-    text = _content(parameter, given[1:]).read() if given.startswith("@") else given.encode()
     try:
-        return msgspec.json.decode(text)
+        return msgspec.json.decode(_json_text(parameter, given))
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         reason = str(error).removeprefix("JSON is malformed: ")
         example = f"{flag(parameter.name)} '{{...}}', or @file.json"
         raise _wrong(parameter, f"Expected JSON, such as {example}; got {given!r}: {reason}") from None
 
 
-def _content(parameter: Parameter, place: str) -> BinaryIO:
-    """Open a file that the caller names, or standard input for `-`."""
+def _json_text(parameter: Parameter, given: str) -> bytes:
+    if not given.startswith("@"):
+        return given.encode()
+    with _content(parameter, given[1:]) as file:
+        return file.read()
+
+
+def _content(parameter: Parameter, place: str) -> AbstractContextManager[BinaryIO]:
+    """Open a file that the caller names, or standard input for `-`, which stays open."""
     if place == "-":
-        return sys.stdin.buffer
+        return nullcontext(sys.stdin.buffer)
     try:
         return Path(place).open("rb")
     except OSError as error:

@@ -12,17 +12,20 @@ from .. import target as targets
 from ..cli import Failed
 from ..db import Database, migrations
 from ..errors import ConfigError
+from .examples import Group
 
 
-@click.group()
+@click.group(
+    cls=Group,
+    examples=[
+        'mergepoint db revision news.py -m "add tags"    write a migration',
+        "mergepoint db upgrade news.py                   apply it",
+    ],
+)
 def db() -> None:
     """Migrate the databases of the app.
 
     The app owns a database when it says so: app.add(database). With several, --database says which.
-
-    \b
-    mergepoint db revision news.py -m "add tags"     write a migration from the tables in the code
-    mergepoint db upgrade news.py                    apply those that are missing
     """
 
 
@@ -36,7 +39,7 @@ def _on_database(command: Callable[..., None]) -> Callable[..., None]:
 @_on_database
 @click.option("--to", "revision", default="head", show_default=True, help="A revision, or a step such as +1.")
 def upgrade(target: str, database: str | None, revision: str) -> None:
-    """Bring the database to the newest revision, or the one that --to names."""
+    """Apply the migrations that are missing."""
     with _opened(target, database) as opened:
         _tell(opened, "applied", migrations.upgrade(opened, revision))
 
@@ -45,7 +48,7 @@ def upgrade(target: str, database: str | None, revision: str) -> None:
 @_on_database
 @click.option("--to", "revision", default="-1", show_default=True, help="A revision, `base`, or a step such as -2.")
 def downgrade(target: str, database: str | None, revision: str) -> None:
-    """Take the database back by one revision, or to the one that --to names."""
+    """Undo the last migration, or back to --to."""
     with _opened(target, database) as opened:
         _tell(opened, "undone", migrations.downgrade(opened, revision))
 
@@ -55,7 +58,10 @@ def downgrade(target: str, database: str | None, revision: str) -> None:
 @click.option("-m", "--message", required=True, help="What the migration does; its file is named after it.")
 @click.option("--empty", is_flag=True, help="Leave it to you to fill; do not compare tables.")
 def revision(target: str, database: str | None, message: str, empty: bool) -> None:
-    """Write a migration with the differences between the database and the tables in the code."""
+    """Write a migration from the tables in the code.
+
+    It holds the differences between them and the database.
+    """
     with _opened(target, database) as opened:
         click.echo(f"Wrote {migrations.revision(opened, message, autogenerate=not empty)}")
 
@@ -63,7 +69,10 @@ def revision(target: str, database: str | None, message: str, empty: bool) -> No
 @db.command()
 @_on_database
 def check(target: str, database: str | None) -> None:
-    """Find tables and columns in the code that no migration brings; the exit code is 1 if there are any."""
+    """Find tables that no migration brings.
+
+    Columns too; the exit code is 1 if something is missing.
+    """
     with _opened(target, database) as opened:
         differences = migrations.check(opened)
         for difference in differences:

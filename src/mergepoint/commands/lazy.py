@@ -10,15 +10,16 @@ import click
 
 from ..cli import Failed
 from ..errors import MergepointError, MissingExtra
+from .examples import Group
 
 
-class Commands(click.Group):
+class Commands(Group):
     """A group that knows its commands by name and summary, and imports the one that runs.
 
     Args:
         name: the group's own name.
         places: for each command, where it is (`package.module:name`) and one line on what it does.
-        settings: further settings of `click.Group`.
+        settings: further settings of the group.
     """
 
     def __init__(self, name: str, places: Mapping[str, tuple[str, str]], **settings: Any) -> None:

@@ -13,21 +13,17 @@ from ..access import describe
 from ..rest.routes import Route
 from ..rest.routes import routes as routes_of
 from ..site import API
+from .examples import Command
 from .table import table
 
 HEADINGS = ("METHOD", "PATH", "OPERATION", "KIND", "WHO", "DEADLINE", "CACHE")
 
 
-@click.command()
+@click.command(cls=Command, examples=["mergepoint routes hello.py", "mergepoint routes --json hello.py"])
 @click.argument("target")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array of objects.")
 def routes(target: str, as_json: bool) -> None:
-    """List the operations of the app: method, path, kind, who may call, deadline, cache.
-
-    \b
-    mergepoint routes hello.py
-    mergepoint routes --json hello.py
-    """
+    """List the operations of the app: method, path, kind, who may call, deadline, cache."""
     with closing(targets.load(target)) as app:
         found = [_facts(route) for route in routes_of(app)]
     if as_json:

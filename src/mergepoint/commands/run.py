@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from ..serve import Settings
 from ..serve import run as serve
 from ..serve.server import THREADS
+from .examples import Command
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=["mergepoint run hello.py --reload", "mergepoint run bats.app:create --host 0.0.0.0 --workers 4"],
+)
 @click.argument("target")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at; 0.0.0.0 for all.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 takes any free port.")
 @click.option("--reload", is_flag=True, help="Load the app again when a file below this folder changes.")
-@click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes; one per core is usual.")
+@click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes; often one per core.")
 @click.option(
     "--threads",
     type=click.IntRange(1),
@@ -35,37 +41,6 @@ from ..serve.server import THREADS
 @click.option(
     "--grace", type=click.IntRange(1), default=30, show_default=True, help="Seconds for requests in flight at the end."
 )
-def run(
-    target: str,
-    host: str,
-    port: int,
-    reload: bool,
-    workers: int,
-    threads: int,
-    cors: tuple[str, ...],
-    log_level: str,
-    json_logs: bool | None,
-    access_log: bool,
-    grace: int,
-) -> None:
-    """Serve the app: REST below /api, its docs at /docs, health at /health, and what it mounts.
-
-    \b
-    mergepoint run hello.py --reload
-    mergepoint run bats.app:create --host 0.0.0.0 --workers 4
-    """
-    serve(
-        Settings(
-            target=target,
-            host=host,
-            port=port,
-            workers=workers,
-            threads=threads,
-            reload=reload,
-            cors=cors,
-            log_level=log_level,
-            json_logs=json_logs,
-            access_log=access_log,
-            grace=grace,
-        )
-    )
+def run(**options: Any) -> None:
+    """Serve the app: REST below /api, its docs at /docs, health at /health, and what it mounts."""
+    serve(Settings(**options))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import code
-import functools
+import importlib
+import importlib.util
+import platform
 import rlcompleter
 import sys
 from collections.abc import Callable
@@ -20,20 +22,16 @@ from ..call import Call
 from ..cli.group import headers
 from ..contract import REQUIRED
 from ..operation import Operation
+from .examples import Command
 
 
-@click.command()
+@click.command(cls=Command, examples=["mergepoint shell hello.py", '>>> greet(name="Bat")', "'Hello, Bat!'"])
 @click.argument("target")
 @click.option("--header", multiple=True, metavar="NAME=VALUE", help="Metadata of every call.  [repeat for more]")
 def shell(target: str, header: tuple[str, ...]) -> None:
     """Open an interactive Python where the operations of the app are functions.
 
     A call goes through the whole policy of its operation: access, transaction, deadline, errors.
-
-    \b
-    mergepoint shell hello.py
-    >>> greet(name="Bat")
-    'Hello, Bat!'
     """
     with closing(targets.load(target)) as app:
         names = {"app": app, **functions(app, headers(header))}
@@ -79,17 +77,16 @@ def _function(operation: Operation, metadata: dict[str, str]) -> Callable[..., A
 
 def _banner(app: App) -> str:
     names = ", ".join(app.operations) or "none yet"
-    return f"Python {sys.version.split()[0]}, app {app.name}.\nOperations: {names}. help(...) explains one; `app` is the app."
+    python = platform.python_version()
+    return f"Python {python}, app {app.name}.\nOperations: {names}. help(...) explains one; `app` is the app."
 
 
 def _complete(names: dict[str, Any]) -> None:
     """Complete names with Tab, where Python was built with readline."""
-    try:
-        import readline
-    except ImportError:
-        return
-    readline.set_completer(rlcompleter.Completer(names).complete)
-    readline.parse_and_bind("tab: complete")
+    if importlib.util.find_spec("readline"):
+        readline = importlib.import_module("readline")
+        readline.set_completer(rlcompleter.Completer(names).complete)
+        readline.parse_and_bind("tab: complete")
 
 
 def _run_piped(names: dict[str, Any]) -> None:

@@ -51,7 +51,7 @@ class UTCDateTime(TypeDecorator[datetime]):
         utc = value.astimezone(UTC)
         return utc if dialect.name == "postgresql" else utc.replace(tzinfo=None)
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         """Give a stored value its time zone."""
         if value is None:
             return None
@@ -73,7 +73,9 @@ class ExactDecimal(TypeDecorator[Decimal]):
 
     def __init__(self, places: int = 2, digits: int = 18) -> None:
         if not 0 <= places <= digits <= 18:
-            raise ValueError(f"ExactDecimal holds up to 18 digits, of which {places} of {digits} cannot follow the point.")
+            raise ValueError(
+                f"ExactDecimal holds up to 18 digits, of which {places} of {digits} cannot follow the point."
+            )
         super().__init__(digits, places)
         self.places = places
         self.digits = digits
@@ -100,8 +102,14 @@ class ExactDecimal(TypeDecorator[Decimal]):
         """
         if value is None:
             return None
-        if not value.is_finite() or value != value.quantize(self._unit) or abs(value) >= 10 ** (self.digits - self.places):
-            raise ValueError(f"{value} does not fit a column of {self.digits} digits, {self.places} of them after the point.")
+        if (
+            not value.is_finite()
+            or value != value.quantize(self._unit)
+            or abs(value) >= 10 ** (self.digits - self.places)
+        ):
+            raise ValueError(
+                f"{value} does not fit a column of {self.digits} digits, {self.places} of them after the point."
+            )
         return int(value.scaleb(self.places)) if dialect.name == "sqlite" else value
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:

@@ -6,7 +6,7 @@ import os
 import weakref
 from collections.abc import Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, TypeVarTuple, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, TypeVarTuple, overload
 
 from sqlalchemy import select, true
 
@@ -16,7 +16,8 @@ from .paging import Pages
 from .records import Maker, maker, match
 from .replicas import Position, Servers, Window
 from .statement import Statement, column_names
-from .unit import PATIENCE, Unit, Units
+from .unit import PATIENCE, Unit
+from .units import Units
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,7 +84,7 @@ class Database:
     @overload
     def statement(self, statement: TypedReturnsRows[T]) -> Statement[T]: ...
     @overload
-    def statement(self, statement: TypedReturnsRows[Unpack[Ts]]) -> Statement[tuple[Unpack[Ts]]]: ...
+    def statement(self, statement: TypedReturnsRows[T, R, *Ts]) -> Statement[tuple[T, R, *Ts]]: ...
     @overload
     def statement(self, statement: Executable) -> Statement[Any]: ...
     def statement(self, statement: Executable, record: type[Any] | None = None) -> Statement[Any]:
@@ -104,7 +105,7 @@ class Database:
     @overload
     def fetch(self, statement: TypedReturnsRows[T], **values: Any) -> list[T]: ...
     @overload
-    def fetch(self, statement: TypedReturnsRows[Unpack[Ts]], **values: Any) -> list[tuple[Unpack[Ts]]]: ...
+    def fetch(self, statement: TypedReturnsRows[T, R, *Ts], **values: Any) -> list[tuple[T, R, *Ts]]: ...
     @overload
     def fetch(self, statement: Executable, **values: Any) -> list[Any]: ...
     def fetch(self, statement: Executable, record: type[Any] | None = None, **values: Any) -> list[Any]:
@@ -121,20 +122,25 @@ class Database:
             Every row, in order.
         """
         make = self._maker(record, tuple(column_names(statement))) or tuple
-        with self._reading() as connection:
-            return [make(row) for row in connection.execute(statement, values)]
+        with self._units.reading() as unit:
+            return [make(row) for row in unit.execute(statement, values, reads=True)]
 
     @overload
     def pages(
-        self, statement: Select[Unpack[Ts]], record: type[R], *, by: Sequence[ColumnElement[Any]], parameter: str = ...
+        self,
+        statement: Select[*tuple[Any, ...]],
+        record: type[R],
+        *,
+        by: Sequence[ColumnElement[Any]],
+        parameter: str = ...,
     ) -> Pages[R]: ...
     @overload
     def pages(
-        self, statement: Select[Unpack[Ts]], *, by: Sequence[ColumnElement[Any]], parameter: str = ...
+        self, statement: Select[*tuple[Any, ...]], *, by: Sequence[ColumnElement[Any]], parameter: str = ...
     ) -> Pages[Any]: ...
     def pages(
         self,
-        statement: Select[Unpack[Ts]],
+        statement: Select[*tuple[Any, ...]],
         record: type[Any] | None = None,
         *,
         by: Sequence[ColumnElement[Any]],
@@ -152,9 +158,11 @@ class Database:
             RegistrationError: the columns do not match the record, or cannot be sorted by.
         """
         make = self._maker(record, tuple(column_names(statement)))
-        return Pages(self._reading, statement, make, by=by, parameter=parameter)
+        return Pages(self._units.reading, statement, make, by=by, parameter=parameter)
 
-    def unit_of_work(self, call: Caller | None = None, *, kind: Literal["query", "command"] = "command") -> AbstractContextManager[Unit]:
+    def unit_of_work(
+        self, call: Caller | None = None, *, kind: Literal["query", "command"] = "command"
+    ) -> AbstractContextManager[Unit]:
         """Make the context manager that goes around a call: `app.around(db.unit_of_work)`.
 
         The connection is taken at the first statement. A query reads without a transaction, from a replica if there
@@ -244,16 +252,6 @@ class Database:
         except KeyError:
             made = self._makers[record, columns] = maker(match(record, columns), [None] * len(columns))
             return made
-
-    @contextmanager
-    def _reading(self) -> Iterator[Connection]:
-        unit = self._units.current()
-        if unit is None:
-            with self._units.open(writes=False) as alone:
-                yield alone.plain()
-            return
-        with unit.lock:
-            yield unit.plain()
 
 
 def _forgetting(units: weakref.ref[Units]) -> Any:

@@ -109,7 +109,7 @@ class PostgreSQL:
 
         return execute
 
-    def begin(self, dbapi: Any, *, writes: bool) -> None:  
+    def begin(self, dbapi: Any, *, writes: bool) -> None:
         """See `Driver`."""
         dbapi.autocommit = False  # psycopg sends BEGIN with the first statement
 
@@ -157,7 +157,7 @@ class MariaDB:
 
         return execute
 
-    def begin(self, dbapi: Any, *, writes: bool) -> None:  
+    def begin(self, dbapi: Any, *, writes: bool) -> None:
         """See `Driver`."""
         dbapi.begin()
 
@@ -180,8 +180,8 @@ class MariaDB:
         """See `Driver`."""
         # The whole connection goes: SLEEP() and some loops answer KILL QUERY with an ordinary result.
         arguments, options = link.dialect.create_connect_args(link.engine.url)
-        options |= {"connect_timeout": CANCEL_TIMEOUT, "read_timeout": CANCEL_TIMEOUT}
-        killer: Any = link.dialect.connect(*arguments, **options)
+        limits = {"connect_timeout": CANCEL_TIMEOUT, "read_timeout": CANCEL_TIMEOUT}
+        killer: Any = link.dialect.connect(*arguments, **{**options, **limits})
         try:
             killer.kill(link.dbapi.thread_id())
         finally:

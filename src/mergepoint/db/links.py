@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from contextlib import suppress
 from time import monotonic
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
@@ -49,8 +49,9 @@ class Link:
         self.driver = links.driver
         self.connection = connection
         self.dialect = connection.dialect
-        self.dbapi: Any = connection.connection.driver_connection
-        self.cursor: Any = self.dbapi.cursor()
+        dbapi: Any = connection.connection.driver_connection
+        self.dbapi = dbapi
+        self.cursor = dbapi.cursor()
         self.error: type[Exception] = self.dialect.loaded_dbapi.Error
         self.fresh = True
 
@@ -82,7 +83,9 @@ class Link:
 
     def is_lost(self, error: Exception) -> bool:
         """Tell whether a driver's error means that this connection is of no more use."""
-        return self.driver.is_stale(error) or bool(self.dialect.is_disconnect(error, self.dbapi, self.cursor))
+        return self.driver.is_stale(error) or bool(
+            self.dialect.is_disconnect(cast("Any", error), self.dbapi, self.cursor)
+        )
 
     def translated(self, error: Exception, sql: str | None = None) -> BaseException:
         """Make SQLAlchemy's exception of a driver's, as its own execution does; values of parameters stay out."""

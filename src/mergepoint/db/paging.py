@@ -22,9 +22,10 @@ from ..errors import InvalidArgument, Problem, RegistrationError
 from ..types import Page
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement, Connection, Select
+    from sqlalchemy import ColumnElement, Select
 
     from .records import Maker
+    from .unit import Unit
 
 R = TypeVar("R")
 
@@ -36,7 +37,7 @@ class Pages(Generic[R]):
     """A SELECT, divided into pages. Made by `Database.pages`.
 
     Args:
-        reading: gives the connection to read from.
+        reading: gives the unit of work to read in.
         statement: a SELECT without ORDER BY and LIMIT.
         make: turns a row into a record; None for a tuple.
         by: the columns to sort by, the last one unique.
@@ -45,8 +46,8 @@ class Pages(Generic[R]):
 
     def __init__(
         self,
-        reading: Callable[[], AbstractContextManager[Connection]],
-        statement: Select[Any],
+        reading: Callable[[], AbstractContextManager[Unit]],
+        statement: Select[*tuple[Any, ...]],
         make: Maker | None,
         *,
         by: Sequence[ColumnElement[Any]],
@@ -58,8 +59,8 @@ class Pages(Generic[R]):
         self._width = len(statement.selected_columns)
         self._keys = [_Key(column) for column in by]
         self._order = hashlib.blake2b(repr(self._keys).encode(), digest_size=4).hexdigest()
-        kinds = tuple(key.kind for key in self._keys)
-        self._decoder = msgspec.json.Decoder(tuple[(str, *kinds)])  # type: ignore[misc]
+        shape: Any = tuple.__class_getitem__((str, *(key.kind for key in self._keys)))
+        self._decoder = msgspec.json.Decoder(shape)
         extra = [key.column.label(f"cursor_{number}") for number, key in enumerate(self._keys)]
         self._statement = statement.order_by(*by).add_columns(*extra)
 
@@ -79,8 +80,8 @@ class Pages(Generic[R]):
         statement = self._statement.limit(limit + 1)
         if after is not None:
             statement = statement.where(_beyond(self._keys, self._read(after)))
-        with self._reading() as connection:
-            rows = connection.execute(statement, values).all()
+        with self._reading() as unit:
+            rows = unit.execute(statement, values, reads=True).all()
         items = [self._make(row[: self._width]) for row in rows[:limit]]
         return Page(items, self._write(rows[limit - 1][self._width :]) if len(rows) > limit else None)
 
@@ -89,12 +90,14 @@ class Pages(Generic[R]):
 
     def _read(self, cursor: str) -> Sequence[Any]:
         try:
-            order, *values = self._decoder.decode(base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True))
+            order, *values = self._decoder.decode(
+                base64.b64decode(cursor + "=" * (-len(cursor) % 4), b"-_", validate=True)
+            )
         except (binascii.Error, ValueError):
             raise self._refused() from None
         if order != self._order:
             raise self._refused()
-        return values
+        return list(values)
 
     def _refused(self) -> InvalidArgument:
         return InvalidArgument.of(
@@ -116,7 +119,9 @@ class _Key:
         try:
             self.kind: Any = self.column.type.python_type
         except NotImplementedError:
-            raise RegistrationError(f"Pages cannot be sorted by {self.column}: the type of its values is not known.") from None
+            raise RegistrationError(
+                f"Pages cannot be sorted by {self.column}: the type of its values is not known."
+            ) from None
 
     def __repr__(self) -> str:
         return f"{self.column}{' desc' if self.descending else ''}"

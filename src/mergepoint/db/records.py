@@ -117,8 +117,8 @@ def _fields(record: Any) -> list[Field]:
         return [Field(name, name in record.__required_keys__, positional=False) for name in record.__annotations__]
     if not _is_record(record):
         raise RegistrationError(
-            f"Rows cannot become {record!r}: expected a dataclass, msgspec.Struct, NamedTuple, attrs class or TypedDict, "
-            "or nothing for plain values."
+            f"Rows cannot become {record!r}: expected a dataclass, msgspec.Struct, NamedTuple, attrs class or "
+            "TypedDict, or nothing for plain values."
         )
     parameters = inspect.signature(record).parameters.values()
     return [

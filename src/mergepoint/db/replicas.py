@@ -72,11 +72,11 @@ class Window:
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
 
-    def token(self, link: Link) -> str:  # noqa: ARG002
+    def token(self, link: Link) -> str:
         """See `Progress`."""
         return f"t{time.time_ns() // 1_000_000}"
 
-    def reached(self, replica: Replica, token: str) -> bool:  # noqa: ARG002
+    def reached(self, replica: Replica, token: str) -> bool:
         """See `Progress`."""
         return abs(time.time() - int(token[1:]) / 1000) > self._seconds
 

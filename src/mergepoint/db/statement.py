@@ -11,7 +11,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from sqlalchemy import Delete, Insert, Update
-from sqlalchemy.exc import MultipleResultsFound, NoResultFound, StatementError
+from sqlalchemy.exc import MultipleResultsFound, NoResultFound
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from ..errors import DeadlineExceeded, RegistrationError
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from sqlalchemy import BindParameter, CursorResult, Executable
 
     from .links import Link
-    from .unit import Unit, Units
+    from .unit import Unit
+    from .units import Units
 
 T = TypeVar("T")
 
@@ -74,7 +75,7 @@ class Statement(Generic[T]):
         if record is not None and not columns:
             raise RegistrationError(f"This statement returns no rows to make a {record.__qualname__} of.")
         # Without RETURNING nobody asks for the new key: spare the driver from fetching it.
-        self._statement = statement.inline() if isinstance(statement, Insert) and not columns else statement
+        self._statement: Any = statement.inline() if isinstance(statement, Insert) and not columns else statement
         self._shape = match(record, columns) if columns else None
         self._plain = None if self._shape is None else maker(self._shape, [None] * len(self._shape.names))
         self._plans: dict[tuple[Any, ...], Plan | None] = {}
@@ -174,7 +175,7 @@ class Statement(Generic[T]):
             link = unit.link or unit.acquire()
             plan = self._plan(link, values)
             if plan is None:
-                return self._made(self._plain, self._plainly(unit, link, values).all())
+                return self._made(self._plain, self._plainly(unit, values).all())
             rows = self._execute(unit, link, plan, plan.bind(values))
             if len(rows) > LARGE and unit.link is not None:
                 unit.link.renew_cursor()
@@ -189,7 +190,7 @@ class Statement(Generic[T]):
             link = unit.link or unit.acquire()
             plan = self._plan(link, values)
             if plan is None:
-                return self._plainly(unit, link, values).rowcount
+                return self._plainly(unit, values).rowcount
             self._execute(unit, link, plan, plan.bind(values))
             return cast("int", (unit.link or link).cursor.rowcount)  # another one after a retry
 
@@ -199,7 +200,7 @@ class Statement(Generic[T]):
             link = unit.link or unit.acquire()
             plan = self._plan(link, rows[0], many=True)
             if plan is None:
-                return self._plainly(unit, link, rows).rowcount
+                return self._plainly(unit, rows).rowcount
             parameters = [plan.bind(row) for row in rows]
             try:
                 link.cursor.executemany(plan.sql, parameters)
@@ -224,16 +225,8 @@ class Statement(Generic[T]):
             plan.learn(link)
         return rows
 
-    def _plainly(
-        self, unit: Unit, link: Link, values: Mapping[str, Any] | Sequence[Mapping[str, Any]]
-    ) -> CursorResult[Any]:
-        unit.ran = True
-        try:
-            return link.connection.execute(self._statement, values)
-        except StatementError as error:
-            if isinstance(error.orig, ValueError | TypeError):  # a value that its type refuses: as on the fast path
-                raise error.orig from None
-            raise
+    def _plainly(self, unit: Unit, values: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> CursorResult[Any]:
+        return unit.execute(self._statement, values, reads=not self._changes)
 
     def _plan(self, link: Link, names: Mapping[str, Any], *, many: bool = False) -> Plan | None:
         key = (link.dialect, many, *names)
@@ -244,10 +237,8 @@ class Statement(Generic[T]):
             return plan
 
     def _compile(self, link: Link, names: list[str], *, many: bool) -> Plan | None:
-        compiled = self._statement.compile(
-            dialect=link.dialect, column_keys=names if self._changes else None, for_executemany=many
-        )
-        compiled = cast("SQLCompiler", compiled)
+        keys = names if self._changes else None
+        compiled = self._statement.compile(dialect=link.dialect, column_keys=keys, for_executemany=many)
         check_names(compiled, names)
         return Plan(compiled, binder(compiled), link, self._shape) if is_direct(compiled) else None
 

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from contextvars import ContextVar
+from contextlib import AbstractContextManager, contextmanager, suppress
 from math import inf
 from threading import RLock
 from time import monotonic
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self, cast
 
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError, StatementError
 
 from ..errors import DeadlineExceeded, MergepointError
 from .links import DatabaseUnavailable
-from .watchdog import Watchdog
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, MutableMapping
+    from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
     from contextvars import Token
     from types import TracebackType
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, CursorResult, Executable
 
     from .links import Link
-    from .replicas import Servers
+    from .units import Units
 
 PATIENCE = 30.0
 """Seconds to wait for a free connection when the call has no deadline."""
@@ -167,13 +166,13 @@ class Unit(AbstractContextManager["Unit"]):
                 self._tell_undone()
                 raise
             return
-        link.begin(writes=self.writes)
         self._transaction = True
         try:
+            self._begin()
             yield
-            self._commit(link)
+            self._commit(self.link or link)
         except BaseException:
-            self._roll_back(link)
+            self._roll_back(self.link or link)
             raise
         finally:
             self._transaction = False
@@ -198,6 +197,33 @@ class Unit(AbstractContextManager["Unit"]):
         if not self.writes:
             raise MergepointError(QUERY)
         self.wrote = True
+
+    def execute(
+        self, statement: Executable, values: Mapping[str, Any] | Sequence[Mapping[str, Any]], *, reads: bool
+    ) -> CursorResult[Any]:
+        """Run a statement as SQLAlchemy does, on this unit's connection.
+
+        Args:
+            statement: any statement.
+            values: the values of its parameters, or a row of them for each time it shall run.
+            reads: whether it changes nothing.
+        """
+        link = self.link or self.acquire()
+        if self.overdue:
+            raise DeadlineExceeded
+        try:
+            result = link.connection.execute(statement, values)
+        except DBAPIError as error:
+            if not self.may_retry(link, cast("Exception", error.orig), reads=reads):
+                raise
+            self.renew(link)
+            return self.execute(statement, values, reads=reads)
+        except StatementError as error:
+            if isinstance(error.orig, ValueError | TypeError):  # a value that its type refuses: as on the fast path
+                raise error.orig from None
+            raise
+        self.ran = True
+        return result
 
     def on_rollback(self, undo: Callable[[], None]) -> None:
         """Call `undo` if what was written so far does not last."""
@@ -245,7 +271,9 @@ class Unit(AbstractContextManager["Unit"]):
     def holds_the_lock(self) -> bool:
         """Tell whether nobody else can write before this unit ends."""
         link = self.link
-        return link is not None and (link.driver.shared or (link.driver.one_writer and link.connection.in_transaction()))
+        return link is not None and (
+            link.driver.shared or (link.driver.one_writer and link.connection.in_transaction())
+        )
 
     def _take(self) -> Link:
         remaining = self.expires - monotonic()
@@ -280,6 +308,8 @@ class Unit(AbstractContextManager["Unit"]):
             raise DeadlineExceeded
 
     def _commit(self, link: Link) -> None:
+        if self.overdue:
+            raise DeadlineExceeded
         if not link.connection.in_transaction():
             raise MergepointError(ENDED_BY_HAND)
         link.commit()
@@ -320,77 +350,5 @@ class Unit(AbstractContextManager["Unit"]):
         if self.overdue:
             raise DeadlineExceeded from error
         if error.connection_invalidated:
+            link.links.purge()
             raise link.links.unavailable(f"the connection was lost during a statement: {error.orig}") from error
-
-
-class Units:
-    """The units of work of one database: which one the running context is in, and how to open another.
-
-    Args:
-        name: the database's name.
-        servers: where connections come from.
-    """
-
-    def __init__(self, name: str, servers: Servers) -> None:
-        self.context: ContextVar[Unit | None] = ContextVar(f"mergepoint.db.{name}", default=None)
-        self.servers = servers
-        self.watchdog = Watchdog(name)
-        self.current = self.context.get
-
-    def open(
-        self, *, writes: bool, transaction: bool = False, call: Caller | None = None, spare: bool = False
-    ) -> Unit:
-        """Make a unit of its own, whatever the running context is in; see `Unit`."""
-        return Unit(self, writes=writes, transaction=transaction, call=call, spare=spare)
-
-    def join(self, unit: Unit, *, writes: bool) -> AbstractContextManager[Unit]:
-        """Run a call that is made inside another call's unit as a part of it."""
-        return unit.command() if writes else nullcontext(unit)
-
-    @contextmanager
-    def apart(self) -> Iterator[Unit]:
-        """Open a transaction of its own, that stays whatever becomes of the one around it.
-
-        Where only one connection can write at a time (SQLite), and the unit around is writing, it joins that.
-        """
-        around = self.current()
-        if around is not None and around.holds_the_lock():
-            yield around
-            return
-        with self.open(writes=True, transaction=True, spare=True) as unit:
-            yield unit
-
-    @contextmanager
-    def streaming(self) -> Iterator[tuple[Connection, bool]]:
-        """Give a connection to stream from, and whether the server may keep the cursor.
-
-        In a transaction it is the unit's own; otherwise one for the stream alone, so that other statements can run.
-        """
-        around = self.current()
-        if around is not None and (around.in_transaction() or self.servers.primary.driver.shared):
-            link = around.acquire()
-            yield link.connection, link.driver.interleaves
-            return
-        unit = self.open(writes=False, call=None if around is None else around.call)
-        error = None
-        try:
-            unit.acquire().begin(writes=False)  # PostgreSQL's cursors live in a transaction
-            yield unit.acquire().connection, True
-        except BaseException as reason:
-            error = reason
-            raise
-        finally:
-            unit.finish(error)
-
-    def forget(self) -> None:
-        """Leave everything open to the parent process: called in a forked child."""
-        self.context.set(None)
-        self.watchdog.forget()
-        for links in self.servers.all():
-            links.forget()
-
-    def close(self) -> None:
-        """Stop the watchdog and close what is idle."""
-        self.watchdog.stop()
-        for links in self.servers.all():
-            links.close()

@@ -89,5 +89,5 @@ class Watchdog:
             unit.overdue = True
             try:
                 link.driver.cancel(link)
-            except Exception:  # noqa: BLE001 - whatever a driver raises, the other connections still need this thread
+            except Exception:
                 log.warning("%s: a statement past its deadline could not be cancelled", self._name, exc_info=True)

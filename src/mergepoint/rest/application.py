@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
 from typing import cast
@@ -17,7 +16,7 @@ from .cors import Cors
 from .endpoint import SECURITY, Endpoint, Header, StartResponse, endpoint, refuse, request_id
 from .problems import HttpFailure
 from .request import Environ
-from .routes import Route, routes
+from .routes import PLACEHOLDER, Route, routes
 
 NO_PARTS: Mapping[str, str] = MappingProxyType({})
 
@@ -80,7 +79,7 @@ class Rest:
     def _add(self, route: Route) -> None:
         # Named by position, so that /bats/{id} and /bats/{bat_id}/wings can stand beside each other.
         position = itertools.count()
-        path = re.sub(r"\{\w+\}", lambda _: f"{{p{next(position)}}}", self.prefix + route.path)
+        path = PLACEHOLDER.sub(lambda _: f"{{p{next(position)}}}", self.prefix + route.path)
         known = self._templates if "{" in path else self._fixed
         if path not in known:
             known[path] = Resource()

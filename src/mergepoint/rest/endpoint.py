@@ -19,7 +19,7 @@ from .downloads import file_response
 from .negotiation import must_accept
 from .problems import MEDIA_TYPE, details, status_line, status_of
 from .request import Environ, Headers, reader
-from .routes import Route
+from .routes import PLACEHOLDER, Route
 from .streams import Lines, lines_for
 from .uploads import close_files
 
@@ -229,7 +229,7 @@ def _location(route: Route, prefix: str) -> Callable[[Any], str] | None:
     template = route.operation.policy.location
     if template is None:
         return None
-    names = re.findall(r"\{(\w+)\}", template)
+    names = PLACEHOLDER.findall(template)
     wire = _wire(route)
     if missing := [name for name in names if name not in _field_names(wire)]:
         raise RegistrationError(

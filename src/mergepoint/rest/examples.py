@@ -73,9 +73,9 @@ def _text(schema: Schema, inner: Inner) -> Any:
 
 
 def _number(schema: Schema, inner: Inner) -> Any:
-    low = schema.get("minimum", schema.get("exclusiveMinimum", 0))
-    high = schema.get("maximum", schema.get("exclusiveMaximum", low + 1))
-    step = schema.get("multipleOf", 1)
+    low: Any = schema.get("minimum", schema.get("exclusiveMinimum", 0))
+    high: Any = schema.get("maximum", schema.get("exclusiveMaximum", low + 1))
+    step: float = schema.get("multipleOf", 1)
     above = (low // step + 1) * step
     whole = schema["type"] == "integer"
     candidates = (1, low, high, low + 1, high - 1, above) if whole else (1.5, 1.0, low, high, (low + high) / 2, above)
@@ -85,10 +85,10 @@ def _number(schema: Schema, inner: Inner) -> Any:
 def _fits(value: float, schema: Schema) -> bool:
     """Tell whether a number keeps the limits of its schema."""
     return (
-        schema.get("minimum", value) <= value <= schema.get("maximum", value)
-        and ("exclusiveMinimum" not in schema or value > schema["exclusiveMinimum"])
-        and ("exclusiveMaximum" not in schema or value < schema["exclusiveMaximum"])
-        and value % schema.get("multipleOf", value or 1) == 0
+        bool(schema.get("minimum", value) <= value <= schema.get("maximum", value))
+        and ("exclusiveMinimum" not in schema or bool(value > schema["exclusiveMinimum"]))
+        and ("exclusiveMaximum" not in schema or bool(value < schema["exclusiveMaximum"]))
+        and bool(value % schema.get("multipleOf", value or 1) == 0)
     )
 
 

@@ -1,4 +1,4 @@
-"""What an operation may fail with over HTTP, as its description tells it: the application's errors and the adapter's."""
+"""What an operation may fail with over HTTP, as its description tells it."""
 
 from __future__ import annotations
 
@@ -66,44 +66,38 @@ class Told(msgspec.Struct, frozen=True):
 
 
 _OWN = {
-    told.fault.code: told
-    for told in (
-        Told(
-            Fault("invalid_argument", "malformed", "$: Malformed: Input data was truncated"),
-            "The request cannot be read.",
+    fault.code: Told(fault, meaning)
+    for meaning, fault in {
+        "The request cannot be read.": Fault("invalid_argument", "malformed", "$: Malformed: Input data was truncated"),
+        "Nobody is signed in.": Fault("unauthenticated", "unauthenticated", "Sign in first."),
+        "The user may not do this.": Fault("permission_denied", "permission_denied", "You may not do this."),
+        "The path leads nowhere; a part of it may be empty or hold a `/`.": Fault(
+            "unimplemented", "no_such_path", "There is nothing at this path."
         ),
-        Told(Fault("unauthenticated", "unauthenticated", "Sign in first."), "Nobody is signed in."),
-        Told(Fault("permission_denied", "permission_denied", "You may not do this."), "The user may not do this."),
-        Told(
-            Fault("unimplemented", "no_such_path", "There is nothing at this path."),
-            "The path leads nowhere; a part of it may be empty or hold a `/`.",
+        "The `Accept` header takes none of the media types of the answer.": Fault(
+            "unimplemented", "not_acceptable", "This answers with application/json."
         ),
-        Told(
-            Fault("unimplemented", "not_acceptable", "This answers with application/json."),
-            "The `Accept` header takes none of the media types of the answer.",
+        "The body is too long.": Fault("out_of_range", "body_too_large", "The body is longer than 2500000 bytes."),
+        "The body has another media type.": Fault(
+            "invalid_argument", "unsupported_media_type", "Expected application/json, got text/plain."
         ),
-        Told(Fault("out_of_range", "body_too_large", "The body is longer than 2500000 bytes."), "The body is too long."),
-        Told(
-            Fault("invalid_argument", "unsupported_media_type", "Expected application/json, got text/plain."),
-            "The body has another media type.",
+        "The input is wrong; `errors` lists all that was found.": Fault(
+            "invalid_argument",
+            "invalid_argument",
+            "$.x: Unknown field",
+            problems=(Problem("$.x", "Unknown field"),),
         ),
-        Told(
-            Fault("invalid_argument", "invalid_argument", "$.x: Unknown field", problems=(Problem("$.x", "Unknown field"),)),
-            "The input is wrong; `errors` lists all that was found.",
+        "A bug; the log tells of it under the incident number.": Fault(
+            "internal",
+            "internal",
+            "Something went wrong here. The incident number is 8f3a61c2d9.",
+            incident="8f3a61c2d9",
         ),
-        Told(
-            Fault(
-                "internal",
-                "internal",
-                "Something went wrong here. The incident number is 8f3a61c2d9.",
-                incident="8f3a61c2d9",
-            ),
-            "A bug; the log tells of it under the incident number.",
-        ),
-        Told(Fault("unavailable", "unavailable", "The database cannot be reached."), "Something needed is out of reach."),
-        Told(Fault("deadline_exceeded", "deadline_exceeded", "The time for this call ran out."), "The time ran out."),
-    )
-}  # fmt: skip
+        "Something needed is out of reach.": Fault("unavailable", "unavailable", "The database cannot be reached."),
+        "The time ran out.": Fault("deadline_exceeded", "deadline_exceeded", "The time for this call ran out."),
+    }.items()
+}
+"""What the adapter itself may answer, by code."""
 
 
 def own_failures(route: Route) -> Iterator[Told]:

@@ -31,7 +31,7 @@ NAME = "x-mergepoint-name"
 _HEADERS: dict[str, Schema] = {
     "Cache-Control": {"description": "Who may keep the answer, and for how long.", "schema": {"type": "string"}},
     "ETag": {"description": "Names this answer, for `If-None-Match`.", "schema": {"type": "string"}},
-    "Location": {"description": "Where to find what was made.", "schema": {"type": "string", "format": "uri-reference"}},
+    "Location": {"description": "Where what was made is.", "schema": {"type": "string", "format": "uri-reference"}},
     "WWW-Authenticate": {"description": "How to sign in.", "schema": {"type": "string"}},
     "X-Request-Id": {"description": "Names the request in the log.", "schema": {"type": "string"}},
 }  # fmt: skip

@@ -173,8 +173,9 @@ class _Operation:
         self.name = operation["operationId"]
         self.title = operation.get("summary", "").removesuffix(".") or self.name
         self.parameters: list[Schema] = operation.get("parameters", [])
-        content = operation.get("requestBody", {}).get("content", {})
-        self.media_type, self.body = next(iter(content.items()), ("", {}))
+        content: dict[str, Schema] = operation.get("requestBody", {}).get("content", {})
+        self.media_type: str = next(iter(content), "")
+        self.body: Schema = content.get(self.media_type, {})
 
     def link(self) -> Html:
         label = tag("span", self.title)
@@ -227,9 +228,14 @@ class _Operation:
         return joined([tag("p", type_of(schema), class_="type"), fields_of(named) if "properties" in named else None])
 
     def _answers(self) -> Iterator[Html]:
+        """Yield the answers: first what is this operation's own, then what any operation may answer, folded."""
         yield tag("h4", "Answers")
-        found = [(status, self.page.resolved(part)) for status, part in self.operation["responses"].items()]
-        yield tag("ul", [_status(status, part) for status, part in found], class_="statuses")
+        found = self.operation["responses"].items()
+        own = [_status(status, part) for status, part in found if "$ref" not in part]
+        common = [_status(status, self.page.resolved(part)) for status, part in found if "$ref" in part]
+        statuses = [[" ", _status_code(status)] for status, part in found if "$ref" in part]
+        folded = tag("details", tag("summary", "As any operation:", statuses), tag("ul", common), class_="common")
+        yield tag("ul", own, tag("li", folded), class_="statuses")
 
     def _request(self) -> Html:
         return tag("figure", tag("figcaption", "Request"), tag("pre", self._curl(), class_="curl"))
@@ -243,7 +249,8 @@ class _Operation:
             example = msgspec.json.encode(self.body["example"]).decode()
             parts += ["-H 'Content-Type: application/json'", f"-d {shlex.quote(example)}"]
         parts += [f"-F {name}={'@' + name if _is_file(part) else 'text'}" for name, part in self._form_fields()]
-        return " \\\n  ".join([*parts, shlex.quote(self._example_url())])
+        parts.append(shlex.quote(self._example_url()))
+        return " ".join(parts) if len(parts) == 2 else " \\\n  ".join(parts)
 
     def _method_must_be_said(self) -> bool:
         return self.method != ("POST" if self.body else "GET")
@@ -300,21 +307,26 @@ def _parameter(parameter: Schema, *, required: bool) -> Html:
 
 def _status(status: str, response: Schema) -> Html:
     """Return one status that an operation may answer with, and the codes that come with it."""
-    told = [tag("b", status, class_=f"status s{status[0]}"), " ", spans(response["description"])]
-    examples = response.get("content", {}).get("application/problem+json", {}).get("examples", {})
-    if not examples:
-        types = " or ".join(response.get("content", {}))
-        return tag("li", told, tag("small", types) if types else None)
-    codes = [tag("p", tag("code", code), " ", spans(given["summary"])) for code, given in examples.items()]
-    shown = [tag("pre", json(given["value"])) for given in examples.values()]
-    title = [tag("b", status, class_=f"status s{status[0]}"), " ", [[tag("code", code), " "] for code in examples]]
-    return tag(
-        "li", tag("details", tag("summary", title), [part for pair in zip(codes, shown, strict=True) for part in pair])
-    )
+    content = response.get("content", {})
+    problems = content.get("application/problem+json", {}).get("examples", {})
+    if not problems:
+        types = " or ".join(content)
+        said = [_status_code(status), " ", spans(response["description"])]
+        return tag("li", said, tag("small", types) if types else None)
+    return tag("li", [_problem(status, code, given) for code, given in problems.items()])
+
+
+def _problem(status: str, code: str, given: Schema) -> Html:
+    title = tag("summary", _status_code(status), " ", tag("code", code), " ", tag("span", spans(given["summary"])))
+    return tag("details", title, tag("pre", json(given["value"])))
+
+
+def _status_code(status: str) -> Html:
+    return tag("b", status, class_=f"status s{status[0]}")
 
 
 def _is_file(schema: Schema) -> bool:
-    return schema.get("items", schema).get("format") == "binary"
+    return bool(schema.get("items", schema).get("format") == "binary")
 
 
 def _text(value: Any) -> str:

@@ -15,6 +15,9 @@ from ..operation import Operation
 
 Place = Literal["path", "query", "body", "form"]
 
+PLACEHOLDER = re.compile(r"\{(\w+)\}")
+"""A parameter in a path template."""
+
 _TEXT = (
     mi.BoolType, mi.DateTimeType, mi.DateType, mi.DecimalType, mi.EnumType, mi.FloatType, mi.IntType,
     mi.LiteralType, mi.NoneType, mi.StrType, mi.TimeDeltaType, mi.TimeType, mi.UUIDType,
@@ -60,7 +63,7 @@ def routes(app: App) -> list[Route]:
     found: dict[tuple[str, str], Route] = {}
     for operation in app.operations.values():
         route = _route(operation)
-        key = (route.method, re.sub(r"\{\w+\}", "{}", route.path))
+        key = (route.method, PLACEHOLDER.sub("{}", route.path))
         if key in found:
             raise RegistrationError(
                 f"{operation.name}: {route.method} {route.path} already leads to"
@@ -78,9 +81,15 @@ def _route(operation: Operation) -> Route:
     if operation.contract.uploads and method == "GET":
         raise RegistrationError(f"{operation.name}: a GET carries no file; make it a command.")
     return Route(
-        operation, method, path, _status(operation), tuple(re.findall(r"\{(\w+)\}", path)), places, operation.policy.body,
-        frozenset(p.name for p in operation.contract.parameters if isinstance(_bare(p.type), _LISTS)),
-    )  # fmt: skip
+        operation=operation,
+        method=method,
+        path=path,
+        status=_status(operation),
+        in_path=tuple(PLACEHOLDER.findall(path)),
+        places=places,
+        whole_body=operation.policy.body,
+        lists=frozenset(p.name for p in operation.contract.parameters if isinstance(_bare(p.type), _LISTS)),
+    )
 
 
 def _method_and_path(operation: Operation) -> tuple[str, str]:
@@ -97,7 +106,7 @@ def _status(operation: Operation) -> int:
 
 
 def _places(operation: Operation, method: str, path: str) -> dict[str, Place]:
-    in_path = set(re.findall(r"\{(\w+)\}", path))
+    in_path = set(PLACEHOLDER.findall(path))
     whole = operation.policy.body
     rest: Place = "query" if method in ("GET", "DELETE") or whole else "body"
     if operation.contract.uploads:

@@ -16,7 +16,7 @@ _FORMATS = {
     "date-time": "date and time",
     "decimal": "decimal",
     "duration": "duration",
-    "int64": "id",
+    "int64": "id, digits as text",
     "partial-time": "time",
     "password": "secret text",
     "time": "time with zone",

@@ -1,4 +1,4 @@
-"""Granian, embedded: worker processes that load an app and serve its site. Any other WSGI server takes `mergepoint.site`."""
+"""Granian, embedded: worker processes that load an app and serve its site. Other servers take `mergepoint.site`."""
 
 from ..errors import missing
 

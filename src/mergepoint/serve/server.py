@@ -93,16 +93,16 @@ class _Server(MPServer):
     def signal_handler_interrupt(self, *args: Any, **kwargs: Any) -> None:
         if self.interrupt_signal:
             for worker in self.wrks:
-                worker.kill()
+                worker.kill()  # type: ignore[no-untyped-call]
             os._exit(1)
         for worker in self.wrks:
             # The terminal sends Ctrl+C to the workers too: that they end now is no crash.
             worker.interrupt_by_parent = True
-        super().signal_handler_interrupt(*args, **kwargs)
+        super().signal_handler_interrupt(*args, **kwargs)  # type: ignore[no-untyped-call]
 
 
 def _server(settings: Settings, host: str, port: int) -> _Server:
-    return _Server(
+    server = _Server(
         settings.target,
         address=host,
         port=port,
@@ -119,6 +119,8 @@ def _server(settings: Settings, host: str, port: int) -> _Server:
         log_access=settings.access_log,
         log_access_format=_ACCESS,
     )
+    server.on_reload(lambda: print("Something changed: loading the app again.", flush=True))  # noqa: T201 - to its author
+    return server
 
 
 def _wishes(settings: Settings, host: str, port: int, folder: str) -> Load:

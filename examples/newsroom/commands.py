@@ -1,0 +1,162 @@
+"""What is done at the terminal: import a folder, bring the database up to date, sweep the store."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from mergepoint.db import migrations
+from mergepoint.errors import MergepointError
+from newsroom.app import Newsroom, assemble, load
+from newsroom.errors import NewsroomError
+from newsroom.folder import Found, walk
+from newsroom.records import Counts, JobDetails, Skipped, Statistics
+from newsroom.settings import Settings
+
+MOST_SKIPPED = 15
+"""Skipped files that are named one by one."""
+
+DAY = 86_400
+
+
+@click.group()
+def main() -> None:
+    """Keep a newsroom's files. Serve them with: mergepoint run newsroom.app:create."""
+
+
+@main.command("import")
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, readable=True, path_type=Path))
+def import_(folder: Path) -> None:
+    """Import every file below FOLDER. What is unchanged since the last time is left as it is.
+
+    The database is made, or brought up to date, first.
+    """
+    console = Console(highlight=False)
+    settings = _settings()
+    with _newsroom(settings) as newsroom:
+        _upgrade(newsroom, console)
+        root = folder.resolve()
+        with console.status(Text(f"Looking through {root.name} …")):
+            found = list(walk(root, settings.store.largest, never=_own(newsroom, settings)))
+        began = monotonic()
+        details = _run(newsroom, root.name, found, console)
+        _report(console, details, monotonic() - began)
+        _figures(console, newsroom.files.statistics())
+
+
+@main.command()
+def upgrade() -> None:
+    """Make the database, or bring it up to date."""
+    with _newsroom(_settings()) as newsroom:
+        if not _upgrade(newsroom, Console(highlight=False)):
+            click.echo("The database is up to date.")
+
+
+@main.command()
+def sweep() -> None:
+    """Remove stored bytes that no file refers to any more, if they are older than a day."""
+    with _newsroom(_settings()) as newsroom:
+        removed = newsroom.store.sweep(frozenset(newsroom.records.blobs()), older_than=DAY)
+        click.echo(f"Removed {removed} {'file' if removed == 1 else 'files'} from the store.")
+
+
+@contextmanager
+def _newsroom(settings: Settings) -> Iterator[Newsroom]:
+    """Give the parts; what goes wrong ends the program with one line that says what."""
+    with _plainly():
+        newsroom = assemble(settings)
+        try:
+            yield newsroom
+        finally:
+            newsroom.close()
+
+
+def _settings() -> Settings:
+    with _plainly():
+        return load()
+
+
+@contextmanager
+def _plainly() -> Iterator[None]:
+    try:
+        yield
+    except (MergepointError, NewsroomError) as error:
+        raise click.ClickException(str(error)) from error
+    except KeyboardInterrupt:
+        click.echo("\nStopped. What was imported stays; import again to go on.", err=True)
+        sys.exit(130)
+
+
+def _upgrade(newsroom: Newsroom, console: Console) -> list[str]:
+    applied = migrations.upgrade(newsroom.db)
+    if applied:
+        console.print(Text(f"Database ready ({newsroom.db.url.get_backend_name()})."))
+    return applied
+
+
+def _own(newsroom: Newsroom, settings: Settings) -> list[Path]:
+    """List the newsroom's own places, which an import must leave out."""
+    own = [settings.store.folder]
+    if newsroom.db.url.get_backend_name() == "sqlite" and newsroom.db.url.database:
+        database = Path(newsroom.db.url.database)
+        own += [database, database.with_name(f"{database.name}-wal"), database.with_name(f"{database.name}-shm")]
+    return own
+
+
+def _run(newsroom: Newsroom, source: str, found: Sequence[Found | Skipped], console: Console) -> JobDetails:
+    columns = (
+        TextColumn("Importing", markup=False),
+        BarColumn(bar_width=None),
+        TaskProgressColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as progress:
+        bar = progress.add_task("", total=len(found))
+
+        def tell(counts: Counts) -> None:
+            progress.update(bar, completed=counts.new + counts.changed + counts.unchanged + counts.skipped)
+
+        return newsroom.imports.run(source, found, tell)
+
+
+def _report(console: Console, details: JobDetails, seconds: float) -> None:
+    counts = details.job.counts
+    if details.skipped:
+        console.print(_skipped(details.skipped))
+        reasons = Counter(skipped.reason.value.replace("_", " ") for skipped in details.skipped)
+        console.print(Text("Skipped: " + ", ".join(f"{count} × {reason}" for reason, count in reasons.most_common())))
+    summary = f"{counts.new} new, {counts.changed} changed, {counts.unchanged} unchanged, {counts.skipped} skipped"
+    console.print(Text(f"{summary}  ({details.job.source}, {seconds:.1f} s)", style="bold"))
+
+
+def _skipped(skipped: Sequence[Skipped]) -> Table:
+    table = Table(title=f"Skipped ({len(skipped)})", title_justify="left", box=None, header_style="dim")
+    table.add_column("File", overflow="fold")
+    table.add_column("Reason")
+    table.add_column("Detail", overflow="fold")
+    for item in skipped[:MOST_SKIPPED]:
+        table.add_row(Text(item.path), Text(item.reason.value.replace("_", " ")), Text(item.detail))
+    if len(skipped) > MOST_SKIPPED:
+        table.add_row("…", f"{len(skipped) - MOST_SKIPPED} more", "the page /imports lists them all")
+    return table
+
+
+def _figures(console: Console, statistics: Statistics) -> None:
+    table = Table(title="In the newsroom", title_justify="left", box=None, header_style="dim", show_footer=True)
+    table.add_column("Kind", footer="all")
+    table.add_column("Files", footer=f"{statistics.files:,}", justify="right")
+    table.add_column("Bytes", footer=f"{statistics.size:,}", justify="right")
+    for share in statistics.kinds:
+        table.add_row(share.value.replace("_", " "), f"{share.files:,}", f"{share.size:,}")
+    console.print(table)

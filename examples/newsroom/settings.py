@@ -1,0 +1,30 @@
+"""The newsroom's settings; `mergepoint.config` reads them from variables such as NEWSROOM_DATABASE__URL."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from mergepoint import Sensitive
+
+
+class DatabaseSettings(Struct, frozen=True):
+    """Where the records are: SQLite, PostgreSQL or MariaDB. The URL may hold a password."""
+
+    url: Annotated[str, Sensitive] = "sqlite:///var/newsroom/newsroom.db"
+
+
+class StoreSettings(Struct, frozen=True):
+    """Where the bytes are, and how many of them one file may have."""
+
+    folder: Path = Path("var/newsroom/files")
+    largest: Annotated[int, Meta(ge=1)] = 64_000_000
+
+
+class Settings(Struct, frozen=True):
+    """All settings; relative paths begin at the working directory."""
+
+    database: DatabaseSettings = DatabaseSettings()
+    store: StoreSettings = StoreSettings()
