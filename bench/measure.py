@@ -193,7 +193,7 @@ def serving(stack: Stack, folder: Path, environment: Mapping[str, str]) -> Itera
             env={**os.environ, **environment, "PYTHONPATH": path, "PORT": str(port)},
             stdout=output,
             stderr=subprocess.STDOUT,
-            start_new_session=True,
+            process_group=0,
         )
         try:
             wait_until_it_answers(server, port, output)

@@ -440,7 +440,13 @@ def _greeting() -> App:
 
 def _ask(application: Any, method: str, path: str, **environ: Any) -> tuple[str, dict[str, str], bytes]:
     """Ask a WSGI application what the validator of the standard library watches."""
-    full: dict[str, Any] = {"REQUEST_METHOD": method, "PATH_INFO": path, "QUERY_STRING": "", **environ}
+    full: dict[str, Any] = {
+        "REQUEST_METHOD": method,
+        "PATH_INFO": path,
+        "SCRIPT_NAME": "",
+        "QUERY_STRING": "",
+        **environ,
+    }
     setup_testing_defaults(full)
     started: list[Any] = []
     answer = validator(application)(full, lambda *told: started.append(told) or (lambda _: None))  # type: ignore[func-returns-value]
@@ -532,7 +538,6 @@ SERVERS = {
         str(UWSGI), "--http-socket", "127.0.0.1:{port}", "--module", "service:application", "--master", "--processes",
         "2", "--enable-threads", "--threads", "4", "--die-on-term", "--home", sys.prefix, "--need-app",
     ],
-    "granian": [sys.executable, "-m", "granian", "--interface", "wsgi", "service:application", "--port", "{port}"],
 }  # fmt: skip
 
 

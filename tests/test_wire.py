@@ -3,7 +3,8 @@
 import enum
 import json
 import math
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
@@ -475,6 +476,16 @@ MALFORMED = {
 }
 
 
+@pytest.fixture
+def shallow() -> Iterator[None]:
+    """Nest calls as deep as a new process may; property-based tests let them go deeper and may leave it so."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(1000)
+    yield
+    sys.setrecursionlimit(before)
+
+
+@pytest.mark.usefixtures("shallow")
 @pytest.mark.parametrize("data", MALFORMED.values(), ids=MALFORMED)
 @pytest.mark.parametrize("type_", [Bat, Tree, list[Bat], dict[str, Bat]], ids=str)
 def test_malformed_json_is_called_malformed(type_: Any, data: bytes) -> None:
@@ -489,6 +500,7 @@ def test_malformed_json_is_called_malformed(type_: Any, data: bytes) -> None:
     assert len(problem.message) > len("Malformed: ")
 
 
+@pytest.mark.usefixtures("shallow")
 @pytest.mark.parametrize(
     ("data", "reason"),
     [

@@ -97,6 +97,7 @@ def build(settings: Settings) -> App:
     newsroom = assemble(settings)
     app = App("newsroom", errors=ERRORS)
     app.add(newsroom.db)
+    app.add(newsroom.ids)
     app.around(newsroom.db.unit_of_work)
     _files(app, newsroom.files, largest=settings.store.largest)
     _imports(app, newsroom.imports)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -32,6 +33,8 @@ DAY = 86_400
 @click.group()
 def main() -> None:
     """Keep a newsroom's files. Serve them with: mergepoint run newsroom.app:create."""
+    # pypdf complains of every odd PDF through the progress bar; what cannot be read is told at the end.
+    logging.getLogger("pypdf").setLevel(logging.CRITICAL)
 
 
 @main.command("import")

@@ -95,17 +95,19 @@ class Lease(Protocol):
 
 
 class Ids:
-    """Makes ids. One per process is enough for all its threads.
+    """Makes ids. One per process is enough for all its threads; `app.add(ids)` gives its node back at the end.
 
     Args:
         lease: gives out nodes and time.
         clock: tells milliseconds since `EPOCH`; may stand still or step back.
+        name: what health reports call it.
     """
 
     _last: int
     _end: int
 
-    def __init__(self, lease: Lease, clock: Callable[[], int] | None = None) -> None:
+    def __init__(self, lease: Lease, clock: Callable[[], int] | None = None, *, name: str = "ids") -> None:
+        self.name = name
         self._lease = lease
         self._clock = clock or milliseconds
         self._forget()
@@ -128,6 +130,10 @@ class Ids:
                 tick = self._extend(tick)
             self._last = tick
             return ((tick & ~_LOW) << NODE_BITS) | self._node_bits | (tick & _LOW)
+
+    def check(self) -> None:
+        """Make an id, which fails when no node can be leased."""
+        self.next()
 
     def close(self) -> None:
         """Give the node back; the next id takes another."""

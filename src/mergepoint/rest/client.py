@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from time import monotonic
 from typing import Any, TypeVar, cast
 from urllib.parse import unquote
@@ -117,20 +118,21 @@ class _Connection:
         self._directory = Directory(self._transport, url)
 
     def target(self, operation: str, expires: float) -> Target:
-        return self._directory.find(operation, headers=self._own_headers(), expires=expires, wait=self.timeout)
+        return self._directory.find(operation, headers=self._own_headers, expires=expires, wait=self.timeout)
 
     def send(
         self, target: Target, values: dict[str, Any], files: dict[str, list[Upload]], accept: str, expires: float
     ) -> Answer:
-        path, body, headers = request(target, values, files)
-        answer = self._transport.send(
-            target.method,
-            self._url + path,
-            headers={"accept": accept, **headers, **self._own_headers(), **_passed_on(expires)},
-            body=body,
-            expires=expires,
-            wait=self.timeout,
-        )
+        with ExitStack() as copies:
+            path, body, headers = request(target, values, files, copies)
+            answer = self._transport.send(
+                target.method,
+                self._url + path,
+                headers={"accept": accept, **headers, **self._own_headers(), **_passed_on(expires)},
+                body=body,
+                expires=expires,
+                wait=self.timeout,
+            )
         if 200 <= answer.status < 300:
             return answer
         failure = failure_of(answer, self.errors)

@@ -14,8 +14,9 @@ import msgspec
 
 from ..app import App
 from ..wsgi.answer import answer, not_allowed, problem, reads_only
+from .article import Addresses
 from .openapi import describe
-from .page import Addresses, render
+from .page import render
 
 Application = Callable[[WSGIEnvironment, StartResponse], Iterable[bytes]]
 

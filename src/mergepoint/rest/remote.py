@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urljoin
 
@@ -73,7 +74,7 @@ class Directory:
         self._url = urljoin(url, "/openapi.json") if _is_root(url) else urljoin(url, "openapi.json")
         self._targets: dict[str, Target] | None = None
 
-    def find(self, name: str, *, headers: dict[str, str], expires: float, wait: float) -> Target:
+    def find(self, name: str, *, headers: Callable[[], dict[str, str]], expires: float, wait: float) -> Target:
         """Return where an operation is.
 
         Raises:
@@ -81,7 +82,7 @@ class Directory:
             Failure: the description cannot be had.
         """
         if self._targets is None:
-            self._targets = self._read(headers, expires, wait)
+            self._targets = self._read(headers(), expires, wait)
         if target := self._targets.get(name):
             return target
         near = difflib.get_close_matches(name, self._targets, 1)

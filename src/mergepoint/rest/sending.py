@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from secrets import token_hex
 from tempfile import SpooledTemporaryFile
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, cast
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -29,13 +30,14 @@ class Request(NamedTuple):
     headers: dict[str, str]
 
 
-def request(target: Target, values: Mapping[str, Any], files: Mapping[str, list[Upload]]) -> Request:
+def request(target: Target, values: Mapping[str, Any], files: Mapping[str, list[Upload]], copies: ExitStack) -> Request:
     """Put the arguments of a call where they belong.
 
     Args:
         target: where the operation is, and where each of its parameters goes.
         values: the arguments as plain values, by name.
         files: the files, by parameter.
+        copies: closes, after the request, the copies that had to be made of files.
 
     Raises:
         InvalidArgument: a value cannot stand in its place.
@@ -46,7 +48,9 @@ def request(target: Target, values: Mapping[str, Any], files: Mapping[str, list[
     query = urlencode([*_pairs(by_place["query"])])
     path = _path(target, by_place["path"]) + ("?" + query if query else "")
     if "form" in target.places.values():
-        return Request(path, *_form(list(_pairs(by_place["form"])), files))
+        fields = list(_pairs(by_place["form"]))
+        sized = [(name, u, _sized(u.file, copies)) for name, uploads in files.items() for u in uploads]
+        return Request(path, *_form(fields, sized))
     if "body" not in target.places.values():
         return Request(path, None, {})
     body = by_place["body"].get(target.whole_body, ...) if target.whole_body else by_place["body"]
@@ -86,16 +90,15 @@ def _text(value: Any) -> str:
 # --- multipart/form-data (RFC 7578) ---
 
 
-def _form(fields: list[tuple[str, str]], files: Mapping[str, list[Upload]]) -> tuple[Body, dict[str, str]]:
+def _form(fields: list[tuple[str, str]], files: list[tuple[str, Upload, BinaryIO]]) -> tuple[Body, dict[str, str]]:
     """Return the body and the headers of a form; files are sent as they are read."""
     boundary = token_hex(16)
     parts: list[tuple[bytes, bytes | BinaryIO]] = [
         (_part(boundary, f'name="{_quoted(name)}"'), text.encode()) for name, text in fields
     ]
-    for name, uploads in files.items():
-        for upload in uploads:
-            told = f'name="{_quoted(name)}"; filename="{_quoted(upload.name)}"'
-            parts.append((_part(boundary, told, upload.media_type), _sized(upload.file)))
+    for name, upload, content in files:
+        told = f'name="{_quoted(name)}"; filename="{_quoted(upload.name)}"'
+        parts.append((_part(boundary, told, upload.media_type), content))
     end = f"--{boundary}--\r\n".encode()
     length = sum(len(head) + _length(content) + 2 for head, content in parts) + len(end)
     headers = {"Content-Type": f"multipart/form-data; boundary={boundary}", "Content-Length": str(length)}
@@ -112,14 +115,14 @@ def _quoted(text: str) -> str:
     return text.replace("\\", "\\\\").replace('"', '\\"').replace("\r", "%0D").replace("\n", "%0A")
 
 
-def _sized(file: BinaryIO) -> BinaryIO:
+def _sized(file: BinaryIO, copies: ExitStack) -> BinaryIO:
     """Return a file whose length can be told: itself if it can be searched, else a copy."""
     if file.seekable():
         return file
-    copy = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - it lives until it is sent
+    copy = copies.enter_context(SpooledTemporaryFile(IN_MEMORY))  # noqa: SIM115  # the stack closes it
     shutil.copyfileobj(file, copy)
     copy.seek(0)
-    return copy  # type: ignore[return-value]  # it is one in all that is used here
+    return cast(BinaryIO, copy)
 
 
 def _length(content: bytes | BinaryIO) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 
 import msgspec
@@ -22,6 +23,8 @@ _FORMATS = {
     "time": "time with zone",
     "uuid": "UUID",
 }
+_EVERY = (*INT64, -sys.float_info.max, sys.float_info.max)
+"""The limits that every number has: they say nothing about one of them."""
 _TYPES = {"boolean": "boolean", "integer": "integer", "null": "null", "number": "number", "string": "text"}
 
 
@@ -70,9 +73,7 @@ def limits(schema: Schema) -> Iterator[str]:
 
 
 def _range(schema: Schema) -> Iterator[str]:
-    low, high = schema.get("minimum"), schema.get("maximum")
-    low = None if low == INT64[0] else low  # every integer has 64 bits: that says nothing about this one
-    high = None if high == INT64[1] else high
+    low, high = (None if schema.get(of) in _EVERY else schema.get(of) for of in ("minimum", "maximum"))
     if low is not None and high is not None:
         yield f"{low} to {high}"
     elif low is not None:

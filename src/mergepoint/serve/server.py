@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import errno
 import functools
+import math
 import os
 import socket
 import sys
 import tempfile
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
 import msgspec
@@ -22,6 +24,9 @@ from .worker import Load, load
 THREADS = 4
 """The threads of a worker unless said. One would do for work that only computes; three more cost it little, and an
 operation that waits for a database or another service does not hold up the others."""
+
+ECHO = 0.1
+"""Seconds in which one wish to stop may arrive several times: from the terminal and its shell, or from systemd."""
 
 _LOGGERS = {
     "loggers": {
@@ -90,15 +95,20 @@ def run(settings: Settings) -> None:
 class _Server(MPServer):
     """Granian, with a second signal that ends it at once."""
 
+    stopping_since = math.inf
+
     def signal_handler_interrupt(self, *args: Any, **kwargs: Any) -> None:
-        if self.interrupt_signal:
+        if monotonic() - self.stopping_since > ECHO:
             for worker in self.wrks:
                 worker.kill()  # type: ignore[no-untyped-call]
             os._exit(1)
-        for worker in self.wrks:
-            # The terminal sends Ctrl+C to the workers too: that they end now is no crash.
-            worker.interrupt_by_parent = True
-        super().signal_handler_interrupt(*args, **kwargs)  # type: ignore[no-untyped-call]
+        if self.stopping_since == math.inf:
+            self.stopping_since = monotonic()
+            for worker in self.wrks:
+                worker.interrupt_by_parent = True  # that one ends now is no crash
+            # Ctrl+C reaches the workers too, and a second signal within a millisecond makes Granian 2.8 lose the first.
+            sleep(ECHO)
+            super().signal_handler_interrupt(*args, **kwargs)  # type: ignore[no-untyped-call]
 
 
 def _server(settings: Settings, host: str, port: int) -> _Server:
