@@ -40,12 +40,17 @@ def tool(name: str, package: str) -> str:
     Raises:
         SystemExit: the program is missing and this process may not install it; the message says what to do.
     """
-    if not shutil.which(name) and os.geteuid() == 0 and shutil.which("apt-get"):
+    if not located(name) and os.geteuid() == 0 and shutil.which("apt-get"):
         print(f"bench: installing {package}", file=sys.stderr)
         for step in (["update"], ["install", "--yes", package]):
             subprocess.run(["apt-get", *step], check=False, stdout=subprocess.DEVNULL)
-    found = shutil.which(name)
-    return found or sys.exit(f"bench: {name} is missing. Install it first: sudo apt-get install {package}")
+    return located(name) or sys.exit(f"bench: {name} is missing. Install it first: sudo apt-get install {package}")
+
+
+def located(name: str) -> str | None:
+    """Return where a program is; Debian keeps those of a PostgreSQL server out of the path."""
+    servers = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda path: float(path.parts[4]))
+    return shutil.which(name) or (str(servers[-1]) if servers else None)
 
 
 def free_port() -> int:

@@ -18,7 +18,7 @@ class Keeper:
     roles: frozenset[str] = frozenset()
 
 
-KEEPERS = {"wing": Keeper("Mina"), "claw": Keeper("Abraham", frozenset({"head keeper"}))}
+KEEPERS = {"wing": Keeper("Ada"), "claw": Keeper("Grace", frozenset({"head keeper"}))}
 
 
 def keeper_of(call: Call) -> Keeper | None:
@@ -76,7 +76,7 @@ def test_the_wrong_role_is_not_let_in() -> None:
 
 def test_a_function_of_the_user_decides() -> None:
     """Any function that takes the user is a rule."""
-    operation = _allowing(lambda keeper: keeper.name == "Mina")
+    operation = _allowing(lambda keeper: keeper.name == "Ada")
     assert _call(operation, "wing") == "eek"
     with pytest.raises(PermissionDenied):
         _call(operation, "claw")
@@ -113,7 +113,7 @@ def test_a_user_is_identified_once_in_a_call() -> None:
         return f"{call.user.name} {call.user.name}"
 
     operation = app.operations["name"]
-    assert operation(Call(operation)) == "Mina Mina"
+    assert operation(Call(operation)) == "Ada Ada"
     assert len(asked) == 1
 
 

@@ -252,7 +252,7 @@ def test_the_parent_identifies_for_apps_that_do_not() -> None:
     app.identify(lambda call: call.metadata.get("user"))
     app.include(cave)
     cave.query(squeak, allow=signed_in)
-    assert _run(app, "cave.squeak", metadata={"user": "Mina"}) == "eek"
+    assert _run(app, "cave.squeak", metadata={"user": "Ada"}) == "eek"
 
     app, cave = App("roost"), App("cave")
     app.identify(lambda call: None)

@@ -1,9 +1,11 @@
-"""The `mergepoint` command, as a newcomer types it: `call`, `routes`, `check`, `shell`, `db`, and what is said on mistakes."""
+"""The `mergepoint` command, as a newcomer types it: what each subcommand does, and what it says on mistakes."""
 
 import json
 import subprocess
 import sys
+import tempfile
 import textwrap
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
@@ -132,6 +134,17 @@ def sign_in(password: Annotated[str, Sensitive] = "wing") -> bool:
 '''
 
 
+@pytest.fixture(autouse=True)
+def forgotten() -> Iterator[None]:
+    """Forget the modules that commands loaded in this process, as its end would."""
+    path = list(sys.path)
+    yield
+    sys.path[:] = path
+    for name, module in list(sys.modules.items()):
+        if (getattr(module, "__file__", None) or "").startswith((tempfile.gettempdir(), str(ROOT / "examples"))):
+            del sys.modules[name]
+
+
 @pytest.fixture(scope="module")
 def kitchen(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Return the path of an app with one operation for each way to take and give values."""
@@ -173,6 +186,13 @@ def test_a_target_alone_lists_its_operations() -> None:
     assert "Find one bat." in listed[0]
 
 
+def test_an_app_without_operations_says_how_to_begin(tmp_path: Path) -> None:
+    """A newcomer's first, empty app is no error."""
+    path = tmp_path / "empty_of_test.py"
+    path.write_text('from mergepoint import App\napp = App("empty")\n')
+    assert "empty has no operations yet. Register one: @app.query above a function." in call(str(path))
+
+
 def test_options_come_from_the_signature(kitchen: str) -> None:
     """Types, defaults, choices, requirement and documentation are in the help."""
     told = [" ".join(line.split()) for line in call(kitchen, "scalars", "--help").splitlines()]
@@ -194,7 +214,8 @@ def test_values_become_what_the_signature_says(kitchen: str) -> None:
     """Text on the command line is read as the type of its parameter."""
     given = "--id 7 --count 2 --share 1e-1 --price 2.50 --day 2026-01-31 --color grey --size s --loud --page-size 3"
     assert json.loads(call(kitchen, "scalars", *given.split(), "--note", "")) == [
-        "7", "2", "0.1", "Decimal('2.50')", "datetime.date(2026, 1, 31)", "<Color.GREY: 'grey'>", "'s'", "True", "3", "''",
+        "7", "2", "0.1", "Decimal('2.50')", "datetime.date(2026, 1, 31)", "<Color.GREY: 'grey'>", "'s'", "True",
+        "3", "''",
     ]  # fmt: skip
 
 
@@ -289,9 +310,9 @@ def test_access_holds_on_the_command_line() -> None:
         (["scalars", "--id", "7", "--color", "red"], 2, "--color: Invalid enum value 'red'"),
         (["names", "--names", "a", "--ages", "1", "--ages", "x"], 2, "--ages[1]: Expected `int`, got `str`"),
         (["fly", "--wing", '{"spam": 1}'], 2, "--wing.spam: Unknown field; did you mean `span`?\n--wing.span: Missing"),
-        (["fly", "--wing", "Flap"], 2, "--wing: Expected JSON, such as --wing '{...}', or @file.json; got 'Flap':"
-         " invalid character (byte 0)"),
-        (["fly", "--wing", "@nowhere.json"], 2, "--wing: Expected a file, got 'nowhere.json': No such file or directory"),
+        (["fly", "--wing", "Flap"], 2,
+         "--wing: Expected JSON, such as --wing '{...}', or @file.json; got 'Flap': invalid character (byte 0)"),
+        (["fly", "--wing", "@nowhere"], 2, "--wing: Expected a file, got 'nowhere': No such file or directory"),
         (["measure"], 2, "--file: Missing"),
         (["measure", "--file", "nowhere"], 2, "--file: Expected a file, got 'nowhere': No such file or directory"),
         (["crowd"], 1, "No more room."),
@@ -453,6 +474,49 @@ def test_the_shell_takes_a_user_and_included_apps() -> None:
     assert answer.stdout == "Flap\n"
     combined = str(ROOT / "examples" / "combine.py")
     assert run("shell", combined, stdin="print(moon.phase(day=0))\n").stdout == "0.0\n"
+
+
+DATABASE = """
+from sqlalchemy import Column, Integer, MetaData, String, Table
+from mergepoint import App
+from mergepoint.db import Database
+
+metadata = MetaData()
+Table("bats", metadata, Column("id", Integer, primary_key=True), Column("name", String(40), nullable=False))
+app = App("bats")
+app.add(Database("sqlite:///{folder}/bats.db", metadata=metadata, migrations="{folder}/migrations"))
+"""
+
+
+def test_a_database_is_migrated_from_the_command_line(tmp_path: Path) -> None:
+    """A migration is written from the tables, applied, checked and undone; the app's own database is found."""
+    path = tmp_path / "bats_with_database.py"
+    path.write_text(DATABASE.format(folder=tmp_path))
+    target = str(path)
+    written = run("db", "revision", target, "-m", "first bats")
+    assert written.stdout.startswith("Wrote "), written.stderr
+    assert run("db", "current", target).stdout == "database: before the first migration\n"
+    assert refused("db", "check", target)[0] == 2
+    applied = run("db", "upgrade", target).stdout
+    revision = applied.removeprefix("database: applied ").strip()
+    assert run("db", "current", target).stdout == f"database: {revision}\n"
+    assert run("db", "upgrade", target).stdout == f"database: nothing to do, it is at {revision}.\n"
+    assert run("db", "check", target).stdout == "database: the migrations bring all that the code has.\n"
+    grown = tmp_path / "bats_with_color.py"
+    grown.write_text(path.read_text().replace("nullable=False", "nullable=False), Column('color', String(20)"))
+    assert refused("db", "check", str(grown)) == (
+        1, f"database: migrations lack this; write one: mergepoint db revision {grown} -m ..."
+    )  # fmt: skip
+    assert run("db", "downgrade", target).stdout == f"database: undone {revision}\n"
+
+
+def test_among_several_databases_one_is_chosen(tmp_path: Path) -> None:
+    """Without --database the message lists their names; a wrong name does too."""
+    path = tmp_path / "two_databases.py"
+    path.write_text(DATABASE.format(folder=tmp_path) + "app.add(Database('sqlite://', name='archive'))\n")
+    assert refused("db", "current", str(path)) == (2, "Say which database, with --database: database, archive.")
+    assert refused("db", "current", str(path), "--database", "x") == (2, "There are only: database, archive.")
+    assert run("db", "current", str(path), "--database", "archive").exit_code == 0
 
 
 def test_help_lists_the_commands_without_importing_them() -> None:

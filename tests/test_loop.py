@@ -105,15 +105,15 @@ def test_a_coroutine_that_exits_does_not_end_the_loop(loop: EventLoop) -> None:
 def test_the_callers_context_goes_along(loop: EventLoop) -> None:
     """Context variables of the caller are seen inside; what is set inside stays there."""
     user: contextvars.ContextVar[str] = contextvars.ContextVar("user", default="nobody")
-    user.set("Mina")
+    user.set("Ada")
 
     async def read_and_set() -> str:
         seen = user.get()
-        user.set("Lucy")
+        user.set("Grace")
         return seen
 
-    assert loop.run(read_and_set(), LONG) == "Mina"
-    assert user.get() == "Mina"
+    assert loop.run(read_and_set(), LONG) == "Ada"
+    assert user.get() == "Ada"
 
 
 def test_an_iterator_closed_early_runs_its_clean_up(loop: EventLoop) -> None:

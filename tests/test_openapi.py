@@ -17,8 +17,9 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from tests.menagerie import build
 
 from mergepoint import UNSET, App, Id, Meta, Page, Sensitive, Unset, Upload, anyone
-from mergepoint.rest.examples import NONE, example
+from mergepoint.errors import RegistrationError
 from mergepoint.rest.openapi import describe
+from mergepoint.rest.openapi.examples import NONE, example
 
 
 class Color(enum.Enum):
@@ -334,6 +335,27 @@ def test_included_apps_are_tags() -> None:
     assert document["servers"] == [{"url": "/v1"}]
     assert document["tags"] == [{"name": "zoo"}, {"name": "bats"}]
     assert _operations(document)["bats.count"]["tags"] == ["bats"]
+
+
+def _record_called_twin(hint: type) -> Any:
+    @dataclass(frozen=True)
+    class Twin:
+        x: hint  # type: ignore[valid-type]
+
+    def get() -> Twin:
+        raise NotImplementedError
+
+    get.__annotations__ = {"return": Twin}
+    return get
+
+
+def test_records_that_cannot_be_told_apart_are_refused() -> None:
+    """Two classes of the same module and name are refused with their name, not mixed up."""
+    app = App("twins")
+    app.query(_record_called_twin(int), name="one")
+    app.query(_record_called_twin(str), name="two")
+    with pytest.raises(RegistrationError, match=r"two different records are called .*Twin"):
+        describe(app)
 
 
 @pytest.mark.parametrize(

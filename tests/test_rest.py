@@ -384,6 +384,7 @@ def test_a_declared_error_tells_its_public_fields() -> None:
     assert answer.json == {
         "title": "Not Found",
         "status": 404,
+        "kind": "not_found",
         "code": "no_such_bat",
         "detail": "There is no bat 77.",
         "request_id": "abc-123",

@@ -28,11 +28,12 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
         return path
 
     monkeypatch.chdir(tmp_path)
-    path, modules = list(sys.path), dict(sys.modules)
+    path = list(sys.path)
     yield write
     sys.path[:] = path
-    for name in sys.modules.keys() - modules.keys():
-        del sys.modules[name]
+    for name, module in list(sys.modules.items()):
+        if (getattr(module, "__file__", None) or "").startswith(str(tmp_path)):
+            del sys.modules[name]
 
 
 def _message(name: str) -> str:
@@ -114,7 +115,9 @@ def test_among_several_apps_the_one_called_app_is_meant(write: Write) -> None:
          " if it has another name, write none.py:NAME.")),
         ("./other.txt", "Expected a Python file, got ./other.txt."),
         ("deep", "The folder deep is no package. Name a file: deep/wings.py."),
-        (":app", "The folder . is no package. Name a file: bats.py, none.py, two.py."),
+        (".", "The folder . is no package. Name a file: bats.py, none.py, two.py."),
+        ("other.txt", "Expected a Python file, got other.txt."),
+        (":app", "Expected a TARGET such as hello.py or hello:app, got ':app'."),
     ],
 )  # fmt: skip
 def test_a_target_that_leads_nowhere_is_explained(name: str, message: str, write: Write) -> None:
@@ -152,7 +155,7 @@ def test_a_missing_import_is_not_mistaken_for_a_missing_target(name: str, write:
 def test_a_syntax_error_shows_its_line(write: Write) -> None:
     """The account of a file that Python cannot read has the place and the reason."""
     write("bats.py", "def create(:\n")
-    assert 'bats.py", line 1' in _message("bats.py")
+    assert 'File "bats.py", line 1' in _message("bats.py")
 
 
 def test_a_file_that_ends_the_program_is_an_error(write: Write) -> None:

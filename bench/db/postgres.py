@@ -44,7 +44,7 @@ def private_database() -> Iterator[str]:
 
     It inherits this process's core.
     """
-    programs = server_programs()
+    programs = Path(tool("initdb", package="postgresql")).resolve().parent
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         if OWNER["user"]:
             shutil.chown(folder, OWNER["user"])
@@ -59,12 +59,6 @@ def private_database() -> Iterator[str]:
         finally:
             server.send_signal(signal.SIGINT)  # PostgreSQL's fast shutdown
             server.wait()
-
-
-def server_programs() -> Path:
-    """Return the folder of the newest PostgreSQL server here."""
-    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: float(folder.parent.name))
-    return folders[-1] if folders else Path(tool("initdb", package="postgresql")).parent
 
 
 def initialize(command: Sequence[object], folder: str) -> None:

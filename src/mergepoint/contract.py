@@ -87,6 +87,8 @@ class Contract(msgspec.Struct, frozen=True):
         Raises:
             TypeError: one is missing, unknown or too many, in the words Python uses for it.
         """
+        if not named and len(values) == len(self.parameters) + len(self.uploads):
+            return values
         known = {p.name: p.default for p in (*self.parameters, *self.uploads)}
         if len(values) > len(known):
             raise TypeError(f"takes {len(known)} arguments but {len(values)} were given")

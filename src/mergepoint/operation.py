@@ -111,9 +111,8 @@ class Operation:
         Raises:
             Failure: the call is refused, late, or met a bug.
             Exception: one that the application declares.
-            TypeError: these are not its arguments.
         """
-        return self.run(call, self.contract.order(values, named), tuple)
+        return self.run(call, (values, named), self.contract.bind)
 
     def settle(self, call: Call, error: Exception) -> tuple[str, Exception]:
         """Return the kind of a failure and what to raise for it: the same exception, or an incident for a bug.
@@ -125,6 +124,10 @@ class Operation:
         incident = f"{getrandbits(40):010x}"
         logger.error("Incident %s in %s, request %s", incident, self.name, call.request_id, exc_info=error)
         return "internal", Internal(incident)
+
+
+def _as_is(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    return values
 
 
 def _timely(contract: Contract, loop: EventLoop) -> Step:

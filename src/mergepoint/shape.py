@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
@@ -22,7 +23,7 @@ from uuid import UUID
 import msgspec
 import msgspec.inspect as mi
 
-from .types import INT64, UNSET, Meta, Unset
+from .types import INT64, UNSET, Id, Meta, Unset
 
 FINITE = (-sys.float_info.max, sys.float_info.max)
 """The least and the greatest float that is a number."""
@@ -469,7 +470,7 @@ def _default(field: Field) -> dict[str, Any]:
     if field.default_factory is not msgspec.NODEFAULT:
         return {"default_factory": lambda: out(field.default_factory())}
     default = out(field.default)
-    if isinstance(default, (list, dict, set)):
+    if isinstance(default, (list, dict, set, msgspec.Struct)):  # which msgspec does not take for a shared default
         return {"default_factory": lambda: out(copy.deepcopy(field.default))}
     return {"default": default}
 
@@ -509,8 +510,11 @@ def _names(fields: Sequence[Field]) -> dict[str, Any]:
 
 
 def _form_name(cls: Any) -> str:
-    arguments = "".join("_" + getattr(argument, "__name__", "Any") for argument in get_args(cls))
-    return str(_origin(cls).__name__) + arguments
+    """Return a name that tells `Page[Bat]` from `Page[list[Bat]]`, of characters that every description allows."""
+    if get_origin(cls) is Annotated:
+        return "Id" if cls == Id else _form_name(get_args(cls)[0])
+    arguments = "".join("_" + _form_name(argument) for argument in get_args(cls))
+    return getattr(_origin(cls), "__name__", re.sub(r"\W", "", str(cls))) + arguments
 
 
 def _origin(cls: Any) -> Any:

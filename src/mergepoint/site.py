@@ -12,7 +12,7 @@ from .app import App
 from .errors import RegistrationError
 from .health import health, status
 from .rest import docs
-from .wsgi import Secure, Site, problem
+from .wsgi import Secure, Site, answer, problem
 
 API = "/api"
 """What the path of every operation begins with."""
@@ -58,7 +58,7 @@ def addresses(app: App) -> list[Address]:
         Address("/openapi.json", "their description"),
         Address("/health", "whether all works: 200 or 503"),
         Address("/status", "name, version, uptime"),
-        *(Address(path, _described(mounted)) for path, mounted in sorted(app.mounts.items())),
+        *(Address(path, _described(path, mounted)) for path, mounted in sorted(app.mounts.items())),
     ]
 
 
@@ -86,11 +86,14 @@ def _front(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[
     """Lead from `/` to the docs, where the application has no page of its own there."""
     if environ.get("PATH_INFO", "") not in ("", "/"):
         return problem(environ, start_response, HTTPStatus.NOT_FOUND, "Nothing is served at this path.")
-    start_response("302 Found", [("Location", environ.get("SCRIPT_NAME", "") + "/docs"), ("Content-Length", "0")])
-    return []
+    to_docs = [("Location", environ.get("SCRIPT_NAME", "") + "/docs")]
+    text = b"The documentation is at /docs.\n"
+    return answer(environ, start_response, text, media_type="text/plain", status=HTTPStatus.FOUND, headers=to_docs)
 
 
-def _described(mounted: Callable[..., object]) -> str:
+def _described(path: str, mounted: Callable[..., object]) -> str:
     """Return the name of a mounted application: that of its class or function."""
+    if path == "/metrics":
+        return "how often and how long, for Prometheus"
     owner = getattr(mounted, "__self__", mounted)
     return getattr(mounted if owner is mounted else type(owner), "__name__", type(mounted).__name__)

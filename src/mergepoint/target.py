@@ -41,6 +41,8 @@ def load(target: str) -> App:
         MergepointError: the app cannot work as it is declared or configured; the message is the whole story.
     """
     place, _, name = target.partition(":")
+    if not place:
+        raise TargetError(f"Expected a TARGET such as hello.py or hello:app, got {target!r}.")
     module = _file(place) if _is_path(place) else _module(place)
     return _named(module, place, name) if name else _only(module, place)
 
@@ -49,7 +51,7 @@ def load(target: str) -> App:
 
 
 def _is_path(place: str) -> bool:
-    return place.endswith(".py") or "/" in place or Path(place).is_dir()
+    return place.endswith(".py") or "/" in place or Path(place).exists()
 
 
 def _file(place: str) -> ModuleType:
@@ -65,8 +67,9 @@ def _python_file(place: str) -> Path:
     path = Path(place)
     if path.is_dir():
         if not (path / "__init__.py").is_file():
-            files = ", ".join(_files_near(path)) or "there is no Python file in it"
-            raise TargetError(f"The folder {place or '.'} is no package. Name a file: {files}.")
+            files = ", ".join(_files_near(path))
+            remedy = f"Name a file: {files}." if files else "There is no Python file in it."
+            raise TargetError(f"The folder {place} is no package. {remedy}")
         path /= "__init__.py"
     if not path.is_file():
         raise TargetError(f"There is no file {place}.{_meant(place, _files_near(Path(place)))}")
@@ -229,6 +232,8 @@ def account(error: BaseException) -> str:
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_users_own(frame.filename)]
     for frame in frames:
         frame.filename = _shown(frame.filename)
+    if isinstance(error, SyntaxError) and error.filename:
+        error.filename = _shown(error.filename)
     lines = [*traceback.format_list(frames), *traceback.format_exception_only(error)]
     return "".join(lines).rstrip()
 

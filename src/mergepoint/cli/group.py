@@ -61,7 +61,11 @@ class Operations(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the operations by their own name."""
-        width = formatter.width - 6 - max(map(len, self.commands), default=0)
+        if not self.commands:
+            formatter.write_paragraph()
+            formatter.write_text(f"{self.name} has no operations yet. Register one: @app.query above a function.")
+            return
+        width = formatter.width - 6 - max(map(len, self.commands))
         with formatter.section("Operations"):
             formatter.write_dl([(name, command.get_short_help_str(width)) for name, command in self.commands.items()])
 

@@ -92,5 +92,6 @@ def _complete(names: dict[str, Any]) -> None:
 def _run_piped(names: dict[str, Any]) -> None:
     """Run standard input line by line, as if it were typed, without prompts."""
     console = code.InteractiveConsole(names)
-    sys.ps1 = sys.ps2 = ""
-    console.interact(banner="", exitmsg="")
+    for line in sys.stdin:
+        console.push(line.rstrip("\n"))
+    console.push("")  # ends a block that is still open

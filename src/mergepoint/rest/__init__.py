@@ -10,5 +10,6 @@ except ModuleNotFoundError as error:
     raise missing("mergepoint.rest", error, extra="rest") from None
 
 from .application import wsgi
+from .client import client
 
-__all__ = ["wsgi"]
+__all__ = ["client", "wsgi"]

@@ -73,6 +73,7 @@ def details(fault: Fault, request_id: str) -> dict[str, Any]:
     problem: dict[str, Any] = {
         "title": phrase(status),
         "status": status,
+        "kind": fault.kind,
         "code": fault.code,
         "detail": fault.message,
         "request_id": request_id,

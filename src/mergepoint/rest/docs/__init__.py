@@ -12,10 +12,10 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 
 import msgspec
 
-from ..app import App
-from ..wsgi.answer import answer, not_allowed, problem, reads_only
+from ...app import App
+from ...wsgi.answer import answer, not_allowed, problem, reads_only
+from ..openapi import describe
 from .article import Addresses
-from .openapi import describe
 from .page import render
 
 Application = Callable[[WSGIEnvironment, StartResponse], Iterable[bytes]]

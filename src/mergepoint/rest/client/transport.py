@@ -12,7 +12,7 @@ import urllib3
 from urllib3.exceptions import HTTPError, NewConnectionError
 from urllib3.exceptions import TimeoutError as HttpTimeout
 
-from ..errors import DeadlineExceeded, Failure, Unavailable
+from ...errors import DeadlineExceeded, Failure, Unavailable
 
 CHUNK = 65_536
 """Bytes read at a time."""

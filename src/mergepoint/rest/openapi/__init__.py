@@ -8,16 +8,16 @@ from typing import Any, get_args
 
 from msgspec import NODEFAULT, structs
 
-from ..access import anyone
-from ..access import describe as name_of
-from ..app import App
-from ..contract import Parameter
-from ..faults import Declared
-from ..types import Upload
+from ...access import anyone
+from ...access import describe as name_of
+from ...app import App
+from ...contract import Parameter
+from ...faults import Declared
+from ...types import Upload
+from ..problems import phrase
+from ..routes import Route, routes
 from .examples import NONE, example
 from .failures import ProblemDetails, Responses, declared_failure, header, is_limited, own_failures
-from .problems import phrase
-from .routes import Route, routes
 from .schemas import Schema, Schemas, as_text, with_default
 
 VERSION = "3.1.1"

@@ -12,13 +12,13 @@ from urllib.parse import unquote
 
 import msgspec
 
-from .. import call as calls
-from ..contract import read
-from ..errors import Failure, InvalidArgument, Kind, RegistrationError, Unimplemented
-from ..faults import ErrorTable
-from ..shape import CannotTravel
-from ..types import UNSET, Download, Upload
-from ..wire import Wire
+from ... import call as calls
+from ...contract import read
+from ...errors import Failure, InvalidArgument, Kind, RegistrationError, Unimplemented
+from ...faults import ErrorTable
+from ...shape import CannotTravel
+from ...types import UNSET, Download, Upload
+from ...wire import Wire
 from .failed import failure_of
 from .remote import Directory, Target
 from .sending import request

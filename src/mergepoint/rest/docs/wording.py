@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import msgspec
 
-from ..types import INT64
+from ...types import INT64
+from ..openapi.schemas import REFERENCE, Schema
 from .markup import Html, joined, tag
-from .schemas import REFERENCE, Schema
 
 _FORMATS = {
     "binary": "file",

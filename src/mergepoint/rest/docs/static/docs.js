@@ -10,20 +10,24 @@ const theme = one("#theme");
 const system = matchMedia("(prefers-color-scheme: dark)");
 const chosen = () => document.documentElement.dataset.theme || (system.matches ? "dark" : "light");
 
-function remembered(value) {
+function show(value) {
+  if (value) document.documentElement.dataset.theme = value;
+  theme.textContent = chosen() === "dark" ? "Light" : "Dark";
+}
+
+function stored(value) {
   try { // A browser may be set to keep nothing.
     if (value) localStorage.setItem("theme", value);
     return localStorage.getItem("theme");
   } catch { return null; }
 }
 
-function show(value) {
-  if (value) document.documentElement.dataset.theme = value;
-  theme.textContent = chosen() === "dark" ? "Light" : "Dark";
-}
-
-theme.addEventListener("click", () => show(remembered(chosen() === "dark" ? "light" : "dark") ?? (chosen() === "dark" ? "light" : "dark")));
-show(remembered());
+theme.addEventListener("click", () => {
+  const other = chosen() === "dark" ? "light" : "dark";
+  stored(other);
+  show(other);
+});
+show(stored());
 
 // --- contents: closed on a phone, and showing where the reader is
 

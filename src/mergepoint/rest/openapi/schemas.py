@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+from ...errors import RegistrationError
+
 Schema = dict[str, Any]
 
 REFERENCE = "#/components/schemas/"
@@ -27,8 +29,14 @@ class Schemas:
 
         Args:
             forms: what msgspec reads and writes, by whatever the caller finds it under.
+
+        Raises:
+            RegistrationError: two records have the same name, even with their modules.
         """
-        found, components = msgspec.json.schema_components(forms.values(), ref_template=REFERENCE + "{name}")
+        try:
+            found, components = msgspec.json.schema_components(forms.values(), ref_template=REFERENCE + "{name}")
+        except KeyError as error:  # which is how msgspec says so
+            raise _alike(error.args[0]) from None
         self.components = {name: _told(_tidy(schema)) for name, schema in components.items()}
         self._found = dict(zip(forms, map(_tidy, found), strict=True))
 
@@ -39,6 +47,13 @@ class Schemas:
     def resolve(self, schema: Schema) -> Schema:
         """Return the component that a schema refers to, or the schema itself."""
         return resolve(schema, self.components)
+
+
+def _alike(record: type) -> RegistrationError:
+    return RegistrationError(
+        f"OpenAPI: two different records are called {record.__module__}.{record.__qualname__}, so a description could"
+        " not tell them apart; rename one."
+    )
 
 
 def resolve(schema: Schema, components: Mapping[str, Schema]) -> Schema:

@@ -13,8 +13,8 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from ..errors import InvalidArgument, Problem
-from ..types import Upload
+from ...errors import InvalidArgument, Problem
+from ...types import Upload
 from .remote import Target
 from .transport import CHUNK, Body
 

@@ -9,8 +9,8 @@ from urllib.parse import urljoin
 
 import msgspec
 
-from ..errors import Failure, Unimplemented
-from .openapi import BODY, NAME
+from ...errors import Failure, Unimplemented
+from ..openapi import BODY, NAME
 from .transport import Transport
 
 

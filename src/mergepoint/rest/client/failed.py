@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import msgspec
 
-from ..errors import KINDS, DeadlineExceeded, Failure, InvalidArgument, Kind, Unavailable
-from ..faults import ErrorTable, Fault
-from ..types import UNSET
-from .failures import ProblemDetails
-from .problems import HTTP_STATUS, STATUS
+from ...errors import DeadlineExceeded, Failure, InvalidArgument, Unavailable
+from ...faults import ErrorTable, Fault
+from ...types import UNSET
+from ..openapi.failures import ProblemDetails
 from .transport import Answer
-
-_UNIMPLEMENTED = frozenset({"no_such_path", "method_not_allowed", "not_acceptable"})
-_BY_STATUS: dict[int, Kind] = {status: kind for kind, status in reversed(STATUS.items())}
 
 
 def failure_of(answer: Answer, errors: ErrorTable, body: bytes | None = None) -> Exception:
@@ -35,19 +29,7 @@ def failure_of(answer: Answer, errors: ErrorTable, body: bytes | None = None) ->
 
 def _fault(problem: ProblemDetails) -> Fault:
     incident = None if problem.incident is UNSET else problem.incident
-    kind = _kind(problem.code, problem.status)
-    return Fault(kind, problem.code, problem.detail, problem.fields, problem.errors, incident)
-
-
-def _kind(code: str, status: int) -> Kind:
-    """Return the kind of a failure; HTTP tells several kinds with the same status, so the code goes first."""
-    if code in KINDS:
-        return cast(Kind, code)
-    if code in _UNIMPLEMENTED:
-        return "unimplemented"
-    if code in HTTP_STATUS:
-        return "invalid_argument"
-    return _BY_STATUS.get(status, "unknown")
+    return Fault(problem.kind, problem.code, problem.detail, problem.fields, problem.errors, incident)
 
 
 def _unexplained(status: int, error: Exception) -> Failure:

@@ -9,14 +9,14 @@ from typing import Any
 
 import msgspec
 
-from ..access import anyone
-from ..access import describe as name_of
-from ..errors import Problem
-from ..faults import Declared, Fault
-from ..types import UNSET, Unset
-from .negotiation import OFFERED
-from .problems import MEDIA_TYPE, details, phrase, status_of
-from .routes import Route
+from ...access import anyone
+from ...access import describe as name_of
+from ...errors import Kind, Problem
+from ...faults import Declared, Fault
+from ...types import UNSET, Unset
+from ..negotiation import OFFERED
+from ..problems import MEDIA_TYPE, details, phrase, status_of
+from ..routes import Route
 from .schemas import Schema
 
 REQUEST_ID = "4b1d6a2f9c3e5d70"
@@ -28,6 +28,7 @@ class ProblemDetails(msgspec.Struct, frozen=True, omit_defaults=True):
     Attributes:
         title: the phrase of the status.
         status: the HTTP status.
+        kind: the kind of failure, the same on every protocol.
         code: the stable name of what happened.
         detail: what happened, for people.
         request_id: names the request in the log.
@@ -38,6 +39,7 @@ class ProblemDetails(msgspec.Struct, frozen=True, omit_defaults=True):
 
     title: str
     status: int
+    kind: Kind
     code: str
     detail: str
     request_id: str

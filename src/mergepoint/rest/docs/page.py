@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..openapi.schemas import Schema
 from .article import Addresses, Article, fields_of
 from .markup import Html, prose, tag
-from .schemas import Schema
 from .wording import type_of
 
 

@@ -9,9 +9,9 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
+from ..openapi import ACCESS, access_note
+from ..openapi.schemas import Schema, resolve
 from .markup import Content, Html, joined, json, prose, spans, tag
-from .openapi import ACCESS, access_note
-from .schemas import Schema, resolve
 from .wording import default_of, limits, type_of
 
 JSON = "application/json"
@@ -156,7 +156,7 @@ class Article:
         own = [_status(status, part) for status, part in found if "$ref" not in part]
         common = [_status(status, self._resolved(part)) for status, part in found if "$ref" in part]
         statuses = [[" ", _status_code(status)] for status, part in found if "$ref" in part]
-        folded = tag("details", tag("summary", "As any operation:", statuses), tag("ul", common), class_="common")
+        folded = tag("details", tag("summary", "In general:", statuses), tag("ul", common), class_="common")
         yield tag("ul", own, tag("li", folded), class_="statuses")
 
     def _request(self) -> Html:
@@ -240,7 +240,9 @@ def _status(status: str, response: Schema) -> Html:
     problems = content.get("application/problem+json", {}).get("examples", {})
     if not problems:
         types = " or ".join(content)
-        said = [_status_code(status), " ", spans(response["description"])]
+        schema = next((part["schema"] for part in content.values()), None)
+        result = [" ", tag("span", type_of(schema), class_="type")] if schema else None
+        said = [_status_code(status), " ", spans(response["description"]), result]
         return tag("li", said, tag("small", types) if types else None)
     return tag("li", [_problem(status, code, given) for code, given in problems.items()])
 
