@@ -448,12 +448,16 @@ def test_routes_are_json_for_programs() -> None:
 
 
 def test_a_wide_table_wraps_its_widest_column() -> None:
-    """A long cell goes on in the next line of its own column."""
-    rows = [("NAME", "WHAT"), ("bat", "a small animal that flies at night and hangs by day")]
-    assert table(rows, width=34).splitlines() == [
+    """A long cell goes on in the next line of its column: after a word, after a slash, or where it must."""
+    rows = [("NAME", "WHAT"), ("bat", "a small animal that flies"), ("path", "/api/bats/{id}/wings"), ("x", "y" * 20)]
+    assert table(rows, width=20).splitlines() == [
         "NAME  WHAT",
-        "bat   a small animal that flies at",
-        "        night and hangs by day",
+        "bat   a small animal",
+        "        that flies",
+        "path  /api/bats/",
+        "        {id}/wings",
+        "x     yyyyyyyyyyy",
+        "        yyyyyyyyy",
     ]
 
 

@@ -374,14 +374,14 @@ def _answering(status: str, body: bytes, media_type: str) -> Any:
         ("302 Found", b"", "text/html", Failure, "unknown"),
         (
             "404 Not Found",
-            b'{"title":"","status":404,"code":"no_such_bat","detail":"","request_id":"","fields":{"id":[]}}',
+            b'{"title":"","status":404,"kind":"not_found","code":"no_such_bat","detail":"","request_id":"","fields":{"id":[]}}',
             "application/problem+json",
             Failure,
             "unknown",
         ),
         (
             "400 Bad Request",
-            b'{"title":"","status":400,"code":"os.system","detail":"x","request_id":""}',
+            b'{"title":"","status":400,"kind":"unknown","code":"os.system","detail":"x","request_id":""}',
             "application/problem+json",
             Failure,
             "unknown",

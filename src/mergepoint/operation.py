@@ -111,8 +111,9 @@ class Operation:
         Raises:
             Failure: the call is refused, late, or met a bug.
             Exception: one that the application declares.
+            TypeError: these are not its arguments.
         """
-        return self.run(call, (values, named), self.contract.bind)
+        return self.run(call, self.contract.order(values, named), _as_is)
 
     def settle(self, call: Call, error: Exception) -> tuple[str, Exception]:
         """Return the kind of a failure and what to raise for it: the same exception, or an incident for a bug.

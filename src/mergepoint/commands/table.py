@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import re
 import shutil
-import textwrap
 from collections.abc import Iterator, Sequence
 
 Row = Sequence[str]
 GAP = "  "
+INDENT = "  "
+"""What the further lines of a cell begin with."""
 NARROWEST = 8
 """A column is not wrapped to less than this; a table that is still too wide is left so."""
 
@@ -43,4 +45,11 @@ def _lines(row: Row, widths: list[int]) -> Iterator[str]:
 
 
 def _wrapped(cell: str, width: int) -> list[str]:
-    return textwrap.wrap(cell, width, subsequent_indent="  ", break_on_hyphens=False) or [""]
+    """Break a cell into lines: between words, and within a path after a slash."""
+    longest = width - len(INDENT) - 1
+    lines = [""]
+    for piece in re.findall(rf"[^\s/]{{1,{longest}}}[\s/]?|[\s/]", cell):
+        if len(lines[-1]) + len(piece.rstrip()) > width:
+            lines.append(INDENT)
+        lines[-1] += piece
+    return lines
