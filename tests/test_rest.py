@@ -561,6 +561,6 @@ CHECKS = [
 
 @schema.parametrize()
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
-def test_whatever_is_sent_the_answer_is_described(case: schemathesis.Case) -> None:
+def test_whatever_is_sent_the_answer_is_described(case: schemathesis.Case[Any]) -> None:
     """Generated requests, right and wrong, find no status that is not described and no 5xx."""
     case.call_and_validate(checks=CHECKS)

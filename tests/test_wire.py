@@ -300,6 +300,15 @@ def test_narrower_bounds_are_kept() -> None:
     assert _problems(Annotated[float, Meta(gt=0)], b"0") == [("$", "Expected `float` > 0.0")]
 
 
+@pytest.fixture
+def shallow() -> Iterator[None]:
+    """Nest calls as deep as a new process may; property-based tests let them go deeper and may leave it so."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(1000)
+    yield
+    sys.setrecursionlimit(before)
+
+
 # --- everything wrong at once --------------------------------------------------------------------------------------
 
 
@@ -416,6 +425,23 @@ def test_a_fault_far_behind_is_found_all_the_same() -> None:
     assert _problems(list[int], data) == [("$[200000]", "Expected `int`, got `str`")]
 
 
+@pytest.mark.usefixtures("shallow")
+@pytest.mark.parametrize("depth", [10, 100, 300, 900, 3000])
+def test_a_fault_far_down_is_refused_too(depth: int) -> None:
+    """However deep the records are nested, a fault at the bottom is the caller's, never an error of ours."""
+    data = b'{"id":"1","branches":[' * depth + b'{"id":7}' + b"]}" * depth
+    with pytest.raises(InvalidArgument) as caught:
+        _wire(Tree).decode_json(data)
+    (problem,) = caught.value.problems
+    found = (_cut_path("$" + ".branches[0]" * depth + ".id"), "Expected `str`, got `int`")
+    assert (problem.path, problem.message) in [found, ("$", "Malformed: nested too deeply")]
+    assert (problem.path, problem.message) == found or depth >= 100
+
+
+def _cut_path(path: str) -> str:
+    return path if len(path) <= LONGEST_TEXT else path[:LONGEST_TEXT] + "…"
+
+
 def test_what_a_caller_sends_comes_back_cut() -> None:
     """A field name or value of a megabyte is not repeated in full."""
     problems = _problems(Bat, json.dumps({"id": "1", "name": "Flap", "x" * 1_000_000: 1}).encode())
@@ -474,15 +500,6 @@ MALFORMED = {
     "a byte order mark": b'\xef\xbb\xbf{"id":"1","name":"x"}',
     "MessagePack": msgspec.msgpack.encode({"id": "1", "name": "x"}),
 }
-
-
-@pytest.fixture
-def shallow() -> Iterator[None]:
-    """Nest calls as deep as a new process may; property-based tests let them go deeper and may leave it so."""
-    before = sys.getrecursionlimit()
-    sys.setrecursionlimit(1000)
-    yield
-    sys.setrecursionlimit(before)
 
 
 @pytest.mark.usefixtures("shallow")

@@ -63,7 +63,7 @@ def request(
         started.append((status, given))
         return io.BytesIO().write
 
-    chunks = validator(app)(environ, start_response)
+    chunks: Any = validator(app)(environ, start_response)
     try:
         content = b"".join(chunks)
     finally:

@@ -77,8 +77,6 @@ class App:
     Attributes:
         name: names the app on every protocol.
         version: the version of its interface.
-        resources: what it owns, in the order it was added.
-        mounts: other WSGI apps to serve beside it, by path.
     """
 
     def __init__(self, name: str, *, errors: Mapping[type[Exception], Kind] | None = None, version: str = "1") -> None:
@@ -98,8 +96,8 @@ class App:
             )
         self.name = name
         self.version = version
-        self.resources: list[Resource] = []
-        self.mounts: dict[str, Any] = {}
+        self._resources: list[Resource] = []
+        self._mounts: dict[str, Any] = {}
         self._own_errors = ErrorTable(errors)
         self._provided: dict[Any, Callable[[Call], Any]] = {}
         self._surroundings = _Surroundings(None, [], [])
@@ -177,7 +175,7 @@ class App:
 
     def add(self, resource: Resource) -> None:
         """Own a resource: health asks it, the end of the process closes it, commands find it by its type."""
-        self.resources.append(resource)
+        self._resources.append(resource)
 
     def mount(self, path: str, wsgi: Any) -> None:
         """Serve another WSGI app beside the operations.
@@ -185,13 +183,15 @@ class App:
         Raises:
             RegistrationError: the path does not begin with a slash, or is taken.
         """
-        if not path.startswith("/") or path in self.mounts:
+        if not path.startswith("/") or path in self._mounts:
             raise RegistrationError(f"{self.name}: cannot mount at {path!r}; choose a free path that begins with `/`.")
-        self.mounts[path] = wsgi
+        self._mounts[path] = wsgi
 
     def include(self, other: App) -> None:
         """Take in the operations of another app, named after it: `bats.adopt`. Its own surroundings stay with them."""
         self._must_be_open("include")
+        if self in other._family():
+            raise RegistrationError(f"{self.name}: an app cannot include itself, nor one that includes it.")
         if any(other.name == app.name for app in self._included):
             raise RegistrationError(f"{self.name}: two included apps are named {other.name!r}; rename one.")
         self._included.append(other)
@@ -230,16 +230,26 @@ class App:
         return self._operations
 
     @property
+    def resources(self) -> list[Resource]:
+        """What it and the apps it includes own, in the order it was added; its own first."""
+        return [resource for app in self._family() for resource in app._resources]
+
+    @property
+    def mounts(self) -> dict[str, Any]:
+        """The WSGI apps to serve beside it, by path, those of the apps it includes too; its own go first."""
+        return {path: wsgi for app in reversed(list(self._family())) for path, wsgi in app._mounts.items()}
+
+    @property
     def errors(self) -> ErrorTable:
         """The table of errors that callers may learn of, those of included apps too."""
-        return self._errors if self.operations is not None else self._own_errors
+        assert self.operations is not None  # noqa: S101 - looking at them fills the table
+        return self._errors
 
     def close(self) -> None:
         """Close all resources, the last added first; those of included apps before the app's own."""
         with contextlib.ExitStack() as stack:  # which goes on when one of them cannot be closed
-            for app in self._family():
-                for resource in app.resources:
-                    stack.callback(resource.close)
+            for resource in self.resources:
+                stack.callback(resource.close)
 
     # --- inside ---
 

@@ -101,7 +101,7 @@ class _Server(MPServer):
         if monotonic() - self.stopping_since > ECHO:
             for worker in self.wrks:
                 worker.kill()  # type: ignore[no-untyped-call]
-            os._exit(1)
+            sys.exit(1)
         if self.stopping_since == math.inf:
             self.stopping_since = monotonic()
             for worker in self.wrks:
