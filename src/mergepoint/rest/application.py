@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
-from typing import cast
+from typing import Any
 
 from falcon.routing import CompiledRouter
 
@@ -93,10 +93,8 @@ class Rest:
                 path = path.encode("latin-1").decode()  # PEP 3333: bytes come as Latin-1
             except UnicodeDecodeError:
                 return None, NO_PARTS
-        if (found := self._router.find(path)) is None:
-            return None, NO_PARTS
-        resource, _, parts, _ = found
-        return cast(Resource, resource), parts
+        found: Any = self._router.find(path)
+        return (None, NO_PARTS) if found is None else (found[0], found[2])
 
     def _other_method(
         self, resource: Resource, parts: Mapping[str, str], environ: Environ, start_response: StartResponse

@@ -54,7 +54,9 @@ class Endpoint:
             start_response: as WSGI has it.
             parts: what stands in the path's placeholders, in their order.
         """
-        call = Call(self.operation, "http", Headers(environ), request_id(environ), seconds_left(environ))
+        asked = request_id(environ) if "HTTP_X_REQUEST_ID" in environ else None
+        seconds = seconds_left(environ) if "HTTP_MERGEPOINT_TIMEOUT" in environ else None
+        call = Call(self.operation, "http", Headers(environ), asked, seconds)
         try:
             if "HTTP_ACCEPT" in environ:
                 must_accept(environ["HTTP_ACCEPT"], self.operation.contract.gives)

@@ -78,21 +78,22 @@ def _text(route: Route, *places: Place) -> Arguments:
 
 def _text_reader(route: Route, text: Arguments) -> Read:
     """Return what reads the parameters in path and query, and refuses those it does not know."""
-    in_path, lists, convert, expected = route.in_path, route.lists, text.convert_text, bool(route.places)
+    in_path = tuple((name, f"p{position}") for position, name in enumerate(route.in_path))
+    lists, convert, expected = route.lists, text.convert_text, bool(route.places)
 
     def read(source: Source) -> tuple[Any, ...]:
         environ, parts = source
         query = environ.get("QUERY_STRING")
-        if not query:
-            return convert(dict(zip(in_path, parts.values(), strict=True))) if expected else ()
-        raw = parse_query(query)
+        if not query and not expected:
+            return ()
+        raw = parse_query(query) if query else {}
         for name in lists:
             if isinstance(value := raw.get(name), str):
                 raw[name] = [value]
-        if in_path:
-            if not raw.keys().isdisjoint(in_path):
-                raise _given_twice(raw, in_path)
-            raw.update(zip(in_path, parts.values(), strict=True))
+        for name, placeholder in in_path:
+            if name in raw:
+                raise _given_twice(raw, route.in_path)
+            raw[name] = parts[placeholder]
         return convert(raw)
 
     return read
