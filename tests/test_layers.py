@@ -33,7 +33,9 @@ def floor(name: str, modules: str, *, rooms: bool = True) -> Floor:
 
 HOUSE = [  # from the ground up; a module imports only from floors below its own
     floor("errors", "errors"),
-    floor("core", "types redact shape examination wire contract access faults loop call operation app place", rooms=False),
+    floor(
+        "core", "types redact shape examination wire contract access faults loop call operation app place", rooms=False
+    ),
     floor("package", "__init__"),
     floor("foundations", "wsgi db"),  # parts on which other parts stand
     floor("parts", "config ids observe asgi health target cache auth redis"),

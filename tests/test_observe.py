@@ -102,7 +102,7 @@ def run(app: App, name: str, *args: Any, protocol: str = "http", metadata: Mappi
     """Run an operation as an adapter does; return its result or its error."""
     operation = app.operations[name]
     try:
-        return operation(Call(operation, protocol=protocol, metadata=metadata), *args)
+        return operation(Call(operation, protocol=protocol, metadata=metadata or {}), *args)
     except Exception as error:  # noqa: BLE001
         return error
 

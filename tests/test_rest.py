@@ -530,8 +530,10 @@ def test_placeholders_of_one_place_may_have_several_names() -> None:
     app.query(one, http="GET /x/{a}")
     app.command(two, http="DELETE /x/{b}")
     app.query(one, name="deep", http="GET /x/{a}/y")
+    app.query(one, name="dotted", http="GET /x/{a}.json")
     site = rest.wsgi(app)
     assert request(site, "GET", "/x/1").json == 1
+    assert request(site, "GET", "/x/4.json").json == 4
     assert request(site, "DELETE", "/x/2").json == 2
     assert request(site, "GET", "/x/3/y").json == 3
 

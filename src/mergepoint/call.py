@@ -8,53 +8,48 @@ from random import getrandbits
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from .errors import DeadlineExceeded
 
 if TYPE_CHECKING:
     from .operation import Operation
 
-_NOT_ASKED = object()
+_NOT_ASKED: Any = object()
 _current: ContextVar[Call | None] = ContextVar("mergepoint.call", default=None)
 
 
-class Call:
+def new_request_id() -> str:
+    """Return 16 hexadecimal digits that no other request has."""
+    return "%016x" % getrandbits(64)  # noqa: UP031 - half the time of an f-string
+
+
+class Call(msgspec.Struct, eq=False):  # a struct, because one is made for every call
     """One invocation of an operation.
 
     Attributes:
         operation: what is called.
         protocol: how it came: `http`, `command`, ...
-        request_id: names the call in answers and logs.
         metadata: what came along with it, by lower-case name, such as `authorization`.
-        expires: when its time is over, in seconds of `time.monotonic()`.
+        request_id: names the call in answers and logs; a new one unless the caller chose it.
+        seconds: the time the caller still has; never more counts than the operation's own deadline.
+        began: when the call began, in seconds of `time.monotonic()`.
     """
 
-    __slots__ = ("_reply", "_user", "expires", "metadata", "operation", "protocol", "request_id")
+    operation: Operation
+    protocol: str = "python"
+    metadata: Mapping[str, str] = {}
+    request_id: str = msgspec.field(default_factory=new_request_id)
+    seconds: float | None = None
+    began: float = msgspec.field(default_factory=monotonic)
+    _user: Any = _NOT_ASKED
+    _reply: dict[str, str] | None = None
 
-    def __init__(
-        self,
-        operation: Operation,
-        protocol: str = "python",
-        metadata: Mapping[str, str] | None = None,
-        request_id: str | None = None,
-        seconds: float | None = None,
-    ) -> None:
-        """Begin a call.
-
-        Args:
-            operation: what is called.
-            protocol: how it came.
-            metadata: what came along, by lower-case name.
-            request_id: one that the caller chose; a new one unless given.
-            seconds: the time the caller still has; never more than the operation's own deadline.
-        """
-        deadline = operation.policy.deadline
-        self.operation = operation
-        self.protocol = protocol
-        self.metadata = {} if metadata is None else metadata
-        self.request_id = request_id or new_request_id()
-        self.expires = monotonic() + (deadline if seconds is None or seconds > deadline else seconds)
-        self._reply: dict[str, str] | None = None
-        self._user: Any = _NOT_ASKED
+    @property
+    def expires(self) -> float:
+        """When the time of this call is over, in seconds of `time.monotonic()`."""
+        deadline = self.operation.policy.deadline
+        return self.began + (deadline if self.seconds is None or self.seconds > deadline else self.seconds)
 
     @property
     def user(self) -> Any:
@@ -68,6 +63,11 @@ class Call:
     def known_user(self) -> Any:
         """The user if somebody asked for it already, else None; never asks by itself."""
         return None if self._user is _NOT_ASKED else self._user
+
+    @property
+    def replies(self) -> bool:
+        """True if there is metadata to go back."""
+        return bool(self._reply)
 
     @property
     def reply(self) -> dict[str, str]:
@@ -88,11 +88,6 @@ class Call:
         """
         if monotonic() > self.expires:
             raise DeadlineExceeded
-
-
-def new_request_id() -> str:
-    """Return 16 hexadecimal digits that no other request has."""
-    return "%016x" % getrandbits(64)  # noqa: UP031 - half the time of an f-string
 
 
 def current() -> Call | None:

@@ -68,6 +68,7 @@ class Contract(msgspec.Struct, frozen=True):
         summary: the first line of the docstring.
         description: the rest of it, without the list of arguments.
         invoke: calls the callable with a `Call` and a tuple: the parameters, then the uploads.
+        plain: the callable itself, if it takes just that tuple in its order; else None.
     """
 
     parameters: tuple[Parameter, ...]
@@ -80,6 +81,7 @@ class Contract(msgspec.Struct, frozen=True):
     summary: str
     description: str
     invoke: Callable[[Call, tuple[Any, ...]], Any]
+    plain: Callable[..., Any] | None
 
     def order(self, values: tuple[Any, ...], named: Mapping[str, Any]) -> tuple[Any, ...]:
         """Return arguments as Python calls a callable with them as the tuple that `invoke` takes.
@@ -121,6 +123,7 @@ def read(function: Callable[..., Any], *, where: str, provided: Mapping[Any, Cal
     fields = tuple(reader.field(parameter) for parameter in values)
     result, gives = reader.result()
     summary, description = _docs(function)
+    order = [parameter.name for parameter in (*values, *uploads)]
     return Contract(
         values,
         uploads,
@@ -131,7 +134,8 @@ def read(function: Callable[..., Any], *, where: str, provided: Mapping[Any, Cal
         inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function),
         summary,
         description,
-        reader.invocation([p.name for p in (*values, *uploads)]),
+        reader.invocation(order),
+        function if reader.is_plain(order) else None,
     )
 
 
@@ -245,18 +249,22 @@ class _Reader:
     def invocation(self, order: list[str]) -> Callable[[Call, tuple[Any, ...]], Any]:
         """Return a function that calls the callable with a tuple in this order, and what the context provides."""
         function = self.function
-        names = list(self.signature.parameters)
-        if names == order and not any(self._by_name(name) for name in names):
+        if self.is_plain(order):
             return lambda call, values: function(*values)
         texts: list[str] = []
         providers: dict[str, Any] = {"function": function}
-        for name in names:
+        for name in self.signature.parameters:
             if provider := self._provider(name):
                 providers[f"provide_{name}"] = provider
             text = f"provide_{name}(call)" if provider else f"values[{order.index(name)}]"
             texts.append(f"{name}={text}" if self._by_name(name) else text)
         # Made of parameter names of the application's own callable, never of input.
         return eval(f"lambda call, values: function({', '.join(texts)})", providers)  # type: ignore[no-any-return]  # noqa: S307
+
+    def is_plain(self, order: list[str]) -> bool:
+        """Tell whether the callable takes just these parameters, by position."""
+        names = list(self.signature.parameters)
+        return names == order and not any(self._by_name(name) for name in names)
 
     def _by_name(self, name: str) -> bool:
         parameter = self.signature.parameters[name]

@@ -15,7 +15,7 @@ import msgspec
 from .access import Predicate, anyone
 from .call import Call, enter, leave
 from .contract import Contract
-from .errors import DeadlineExceeded, Internal, PermissionDenied, Unauthenticated
+from .errors import Internal, PermissionDenied, Unauthenticated
 from .faults import ErrorTable
 from .loop import EventLoop
 
@@ -100,7 +100,7 @@ class Operation:
         if contract.gives == "stream":
             self.run = _streaming(self, _within(arounds, _each_timely(contract, loop), _inside_stream), watchers)
         else:
-            self.run = _guarded(self, _within(arounds, _timely(contract, loop), _inside), watchers)
+            self.run = _guarded(self, _within(arounds, _timely(contract, policy.deadline, loop), _inside), watchers)
 
     def __repr__(self) -> str:
         return f"<{self.kind} {self.name}>"
@@ -131,20 +131,28 @@ def _as_is(values: tuple[Any, ...]) -> tuple[Any, ...]:
     return values
 
 
-def _timely(contract: Contract, loop: EventLoop) -> Step:
-    invoke = contract.invoke
+def _timely(contract: Contract, deadline: float, loop: EventLoop) -> Step:
+    """Call the callable, and take its result only in time: what comes too late has not happened."""
+    invoke, plain = contract.invoke, contract.plain
+
+    def run_plain(call: Call, values: tuple[Any, ...]) -> Any:
+        result = plain(*values)  # type: ignore[misc]
+        # `call.check()`, written out: this is on the way of every call.
+        if monotonic() - call.began > deadline or call.seconds is not None:
+            call.check()
+        return result
 
     def run(call: Call, values: tuple[Any, ...]) -> Any:
         result = invoke(call, values)
-        if monotonic() > call.expires:
-            # Before the transaction ends: what comes too late has not happened.
-            raise DeadlineExceeded
+        call.check()
         return result
 
     def run_asynchronous(call: Call, values: tuple[Any, ...]) -> Any:
         return loop.run(invoke(call, values), call.remaining())
 
-    return run_asynchronous if contract.asynchronous else run
+    if contract.asynchronous:
+        return run_asynchronous
+    return run if plain is None else run_plain
 
 
 def _each_timely(contract: Contract, loop: EventLoop) -> Step:
@@ -188,18 +196,13 @@ def _inside_stream(around: Around, step: Step) -> Step:
     return run
 
 
-def _tell(watchers: list[Watcher], call: Call, seconds: float, outcome: str) -> None:
-    """Tell the watchers; one that fails must not change what the caller gets."""
-    for watch in watchers:
-        try:
-            watch(call, seconds, outcome)
-        except Exception:
-            logger.exception("A watcher failed after %s, request %s", call.operation.name, call.request_id)
+def _complain(call: Call, error: Exception) -> None:
+    logger.error("A watcher failed after %s, request %s", call.operation.name, call.request_id, exc_info=error)
 
 
 def _guarded(operation: Operation, step: Step, watchers: list[Watcher]) -> Run:
     """Close the chain: who may, in time, known as the current call, with errors settled and told to the watchers."""
-    settle, predicate = operation.settle, _predicate(operation)
+    settle, predicate, deadline = operation.settle, _predicate(operation), operation.policy.deadline
 
     def run(call: Call, source: Any, read: Read) -> Any:
         began = monotonic()
@@ -208,8 +211,8 @@ def _guarded(operation: Operation, step: Step, watchers: list[Watcher]) -> Run:
         try:
             if predicate is not None:
                 _permit(predicate, call)
-            if began > call.expires:
-                raise DeadlineExceeded
+            if began - call.began > deadline or call.seconds is not None:
+                call.check()
             return step(call, read(source))
         except Exception as error:
             outcome, told = settle(call, error)
@@ -218,8 +221,11 @@ def _guarded(operation: Operation, step: Step, watchers: list[Watcher]) -> Run:
             raise told from error
         finally:
             leave(token)
-            if watchers:
-                _tell(watchers, call, monotonic() - began, outcome)
+            for watch in watchers:
+                try:
+                    watch(call, monotonic() - began, outcome)
+                except Exception as error:  # noqa: BLE001 - it must not change what the caller gets
+                    _complain(call, error)
 
     return run
 
@@ -244,8 +250,11 @@ def _streaming(operation: Operation, step: Step, watchers: list[Watcher]) -> Run
             raise told from error
         finally:
             leave(token)
-            if watchers:
-                _tell(watchers, call, monotonic() - began, outcome)
+            for watch in watchers:
+                try:
+                    watch(call, monotonic() - began, outcome)
+                except Exception as error:  # noqa: BLE001 - it must not change what the caller gets
+                    _complain(call, error)
 
     return lambda call, source, read: Stream(produce(call, source, read))
 

@@ -38,7 +38,12 @@ class Wire(Generic[T]):
     Attributes:
         type: the Python type.
         form: what msgspec reads and writes for it; the source of its JSON Schema.
+        encode_json: writes a value as JSON.
+        encode_msgpack: writes a value as MessagePack.
     """
+
+    encode_json: Callable[[T], bytes]
+    encode_msgpack: Callable[[T], bytes]
 
     def __init__(self, type: Any) -> None:
         """Prepare a type.
@@ -58,8 +63,8 @@ class Wire(Generic[T]):
             self._read_msgpack = msgspec.msgpack.Decoder(shape.form).decode
         except TypeError as error:
             raise CannotTravel(str(error).split("\n")[0]) from None
-        self._write_json = msgspec.json.Encoder().encode
-        self._write_msgpack = msgspec.msgpack.Encoder().encode
+        self.encode_json = _after(self._out, msgspec.json.Encoder().encode)
+        self.encode_msgpack = _after(self._out, msgspec.msgpack.Encoder().encode)
 
     def decode_json(self, data: bytes) -> T:
         """Read a value from JSON.
@@ -73,10 +78,6 @@ class Wire(Generic[T]):
         except (msgspec.DecodeError, ValueError, TypeError, RecursionError) as error:
             raise self._explain(_read_anything(data), error) from None
 
-    def encode_json(self, value: T) -> bytes:
-        """Write a value as JSON."""
-        return self._write_json(value if self._out is None else self._out(value))
-
     def decode_msgpack(self, data: bytes) -> T:
         """Read a value from MessagePack; raises as `decode_json` does."""
         try:
@@ -84,10 +85,6 @@ class Wire(Generic[T]):
             return form if self._into is None else self._into(form)
         except (msgspec.DecodeError, ValueError, TypeError, RecursionError) as error:
             raise self._explain(_read_anything(data, msgspec.msgpack.decode), error) from None
-
-    def encode_msgpack(self, value: T) -> bytes:
-        """Write a value as MessagePack."""
-        return self._write_msgpack(value if self._out is None else self._out(value))
 
     def convert(self, raw: Any) -> T:
         """Take a value that is already decoded: plain dicts, lists, strings and numbers.
@@ -133,6 +130,10 @@ class Arguments(Wire[tuple[Any, ...]]):
             return self._into(msgspec.convert(raw, self.form, strict=False))
         except (msgspec.ValidationError, ValueError, TypeError, RecursionError) as error:
             raise self._explain(raw, error, text=True) from None
+
+
+def _after(out: Callable[[Any], Any] | None, write: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
+    return write if out is None else lambda value: write(out(value))
 
 
 def _cut(text: str) -> str:

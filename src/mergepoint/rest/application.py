@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -10,7 +11,6 @@ from typing import Any
 from falcon.routing import CompiledRouter
 
 from ..app import App
-from ..call import new_request_id
 from ..faults import ErrorTable
 from .cors import Cors
 from .endpoint import SECURITY, Endpoint, Header, StartResponse, endpoint, refuse, request_id
@@ -60,6 +60,7 @@ class Rest:
         self._router = CompiledRouter()
         for route in routes(app):
             self._add(route)
+        self._leaves = _leaves(self._templates)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request, as WSGI has it (PEP 3333)."""
@@ -93,6 +94,9 @@ class Rest:
                 path = path.encode("latin-1").decode()  # PEP 3333: bytes come as Latin-1
             except UnicodeDecodeError:
                 return None, NO_PARTS
+        head, _, last = path.rpartition("/")
+        if last and (leaf := self._leaves.get(head)):  # /bats/{id}, the commonest template: half the router's time
+            return leaf, {"p0": last}
         found: Any = self._router.find(path)
         return (None, NO_PARTS) if found is None else (found[0], found[2])
 
@@ -109,11 +113,18 @@ class Rest:
         return _refuse(environ, start_response, "method_not_allowed", message, [allow])
 
 
+def _leaves(templates: Mapping[str, Resource]) -> dict[str, Resource]:
+    """Return, by what stands before it, the resources whose only placeholder is the whole last part of the path."""
+    heads = Counter(path.rpartition("/")[0] for path in templates)
+    leaves = {path.removesuffix("/{p0}"): resource for path, resource in templates.items() if path.endswith("/{p0}")}
+    return {head: resource for head, resource in leaves.items() if heads[head] == 1}
+
+
 def _refuse(
     environ: Environ, start_response: StartResponse, code: str, message: str, extra: Iterable[Header] = ()
 ) -> list[bytes]:
     fault = ErrorTable().fault(HttpFailure(code, message, kind="unimplemented"))
-    return refuse(fault, request_id(environ) or new_request_id(), start_response, extra=extra)
+    return refuse(fault, request_id(environ), start_response, extra=extra)
 
 
 def _without_body(body: Iterable[bytes]) -> list[bytes]:

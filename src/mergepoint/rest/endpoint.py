@@ -11,7 +11,7 @@ import msgspec
 import xxhash
 
 from ..access import anyone
-from ..call import Call
+from ..call import Call, new_request_id
 from ..errors import RegistrationError
 from ..faults import Fault
 from ..wire import Wire
@@ -32,6 +32,9 @@ SECURITY: list[Header] = [
     ("Referrer-Policy", "no-referrer"),
 ]
 """On every answer, errors too (OWASP ASVS 5, 3.4)."""
+
+OF_THE_BODY = ("Content-Type", "Content-Length")
+"""The headers that tell of a body, and so are left out where there is none."""
 
 _REQUEST_ID = re.compile(r"[\w.\-]{1,64}", re.ASCII).fullmatch
 _UNSAFE = re.compile(r"[^\x20-\x7e]")
@@ -54,9 +57,9 @@ class Endpoint:
             start_response: as WSGI has it.
             parts: what stands in the path's placeholders, in their order.
         """
-        asked = request_id(environ) if "HTTP_X_REQUEST_ID" in environ else None
+        name = request_id(environ) if "HTTP_X_REQUEST_ID" in environ else new_request_id()
         seconds = seconds_left(environ) if "HTTP_MERGEPOINT_TIMEOUT" in environ else None
-        call = Call(self.operation, "http", Headers(environ), asked, seconds)
+        call = Call(self.operation, "http", Headers(environ), name, seconds)
         try:
             if "HTTP_ACCEPT" in environ:
                 must_accept(environ["HTTP_ACCEPT"], self.operation.contract.gives)
@@ -84,10 +87,10 @@ def endpoint(route: Route, prefix: str) -> Endpoint:
     return (FormEndpoint if route.operation.contract.uploads else Endpoint)(route, prefix)
 
 
-def request_id(environ: Environ) -> str | None:
-    """Return the id that the caller gave the request, if it is fit for headers and logs."""
+def request_id(environ: Environ) -> str:
+    """Return the id that the caller gave the request, if it is fit for headers and logs, or a new one."""
     given = environ.get("HTTP_X_REQUEST_ID")
-    return given if given and _REQUEST_ID(given) else None
+    return given if given and _REQUEST_ID(given) else new_request_id()
 
 
 def seconds_left(environ: Environ) -> float | None:
@@ -141,13 +144,12 @@ def _query_answer(route: Route) -> Answer:
     def answer(environ: Environ, start_response: StartResponse, call: Call, result: Any) -> list[bytes]:
         body = encode(result)
         tag = f'"{digest(body)}"'
-        headers = [("ETag", tag), ("X-Request-Id", call.request_id), *fixed]
-        if call.reply:
+        headers = [("ETag", tag), ("X-Request-Id", call.request_id), ("Content-Length", str(len(body))), *fixed]
+        if call.replies:
             headers += _replied(call)
         if "HTTP_IF_NONE_MATCH" in environ and _matches(environ["HTTP_IF_NONE_MATCH"], tag):
-            start_response("304 Not Modified", [header for header in headers if header[0] != "Content-Type"])
+            start_response("304 Not Modified", [header for header in headers if header[0] not in OF_THE_BODY])
             return []
-        headers.append(("Content-Length", str(len(body))))
         start_response(status, headers)
         return [body]
 
@@ -161,7 +163,7 @@ def _value_answer(route: Route, *, prefix: str) -> Answer:
     def answer(environ: Environ, start_response: StartResponse, call: Call, result: Any) -> list[bytes]:
         body = encode(result)
         headers = [("Content-Length", str(len(body))), ("X-Request-Id", call.request_id), *fixed]
-        if call.reply:
+        if call.replies:
             headers += _replied(call)
         if locate is not None:
             headers.append(("Location", locate(result)))
@@ -251,4 +253,4 @@ def _matches(header: str, tag: str) -> bool:
 
 def _replied(call: Call) -> list[Header]:
     """Return the metadata of an answer as headers, without what could start another header."""
-    return [(name, _UNSAFE.sub("", value)) for name, value in call.reply.items()]
+    return [(name, _UNSAFE.sub("", value)) for name, value in call.reply.items()] if call.replies else []
