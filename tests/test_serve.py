@@ -35,6 +35,9 @@ app = App("service")
 class Door:
     name = "door"
 
+    def __repr__(self):
+        return "<Door of oak>"
+
     def check(self):
         pass
 
@@ -190,7 +193,7 @@ def test_everything_is_served_at_its_place(start: Start) -> None:
     urls = re.findall(rf"http://127\.0\.0\.1:{server.port}(/\S+)", server.output)
     assert urls == ["/api", "/docs", "/openapi.json", "/health", "/status", "/legacy", "/metrics"]
     assert "REST: 4 operations" in server.output
-    assert "It stands on: Door door." in server.output
+    assert "It stands on: Door of oak." in server.output
     assert server.get("/api/greet?name=Bat")[::2] == (200, b'"Hello, Bat!"')
     assert b"<html" in server.get("/docs")[2]
     assert server.json("/openapi.json")["openapi"].startswith("3.1")

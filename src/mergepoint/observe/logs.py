@@ -57,6 +57,8 @@ def _handle(level: int, stream: TextIO, formatter: standard.Formatter) -> None:
     handler.setFormatter(formatter)
     root.addHandler(handler)
     root.setLevel(level)
+    # Alembic tells of its plugins at every start; what it does is told by whoever asked for it.
+    standard.getLogger("alembic").setLevel(max(level, standard.WARNING))
 
 
 def _context() -> list[Processor]:

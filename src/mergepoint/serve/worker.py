@@ -149,10 +149,9 @@ def announcement(app: App, address: str, notes: Iterable[str]) -> str:
     rows = [(address + at.path, at.what) for at in addresses(app)]
     width = max(len(url) for url, _ in rows)
     lines = [f"  {url.ljust(width)}  {what}" for url, what in rows]
-    owned = [f"It stands on: {_described(r)}." for r in app.resources if r.name not in ("metrics", "traces")]
+    owned = [f"It stands on: {repr(r).strip('<>')}." for r in app.resources if _tells_of_itself(r)]
     return "\n".join([f"{app.name} is served:", *lines, *owned, *notes, "Ctrl+C stops it."])
 
 
-def _described(resource: Resource) -> str:
-    told = type(resource).__repr__ is not object.__repr__
-    return repr(resource).strip("<>") if told else f"{type(resource).__name__} {resource.name}"
+def _tells_of_itself(resource: Resource) -> bool:
+    return type(resource).__repr__ is not object.__repr__
