@@ -137,11 +137,13 @@ def sign_in(password: Annotated[str, Sensitive] = "wing") -> bool:
 @pytest.fixture(autouse=True)
 def forgotten() -> Iterator[None]:
     """Forget the modules that commands loaded in this process, as its end would."""
-    path = list(sys.path)
+    path, modules = list(sys.path), set(sys.modules)
     yield
     sys.path[:] = path
-    for name, module in list(sys.modules.items()):
-        if (getattr(module, "__file__", None) or "").startswith((tempfile.gettempdir(), str(ROOT / "examples"))):
+    for name in sys.modules.keys() - modules:
+        file = Path(getattr(sys.modules[name], "__file__", None) or "/")
+        theirs = file.is_relative_to(tempfile.gettempdir()) or file.is_relative_to(ROOT / "examples")
+        if theirs and not file.is_relative_to(sys.prefix):  # this checkout may itself stand in the temporary folder
             del sys.modules[name]
 
 
