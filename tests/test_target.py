@@ -58,18 +58,18 @@ def test_a_factory_makes_the_app(name: str, write: Write) -> None:
 
 def test_a_file_of_a_package_keeps_its_place_in_it(write: Write) -> None:
     """A file inside a package may import its neighbours relatively."""
-    write("roost/__init__.py", "")
-    write("roost/names.py", 'NAME = "bats"\n')
-    write("roost/web.py", "from mergepoint import App\nfrom .names import NAME\napp = App(NAME)\n")
-    assert target.load("roost/web.py").name == "bats"
-    assert target.load("roost.web:app") is target.load("roost/web.py")
+    write("eyrie/__init__.py", "")
+    write("eyrie/names.py", 'NAME = "bats"\n')
+    write("eyrie/web.py", "from mergepoint import App\nfrom .names import NAME\napp = App(NAME)\n")
+    assert target.load("eyrie/web.py").name == "bats"
+    assert target.load("eyrie.web:app") is target.load("eyrie/web.py")
 
 
 def test_a_package_is_a_target(write: Write) -> None:
     """A folder with `__init__.py` is what its `__init__.py` is, also when a file in it is what imports it."""
-    write("roost/__init__.py", APP)
-    assert target.load("roost").name == "bats"
-    assert target.load("roost/").name == "bats"
+    write("eyrie/__init__.py", APP)
+    assert target.load("eyrie").name == "bats"
+    assert target.load("eyrie/").name == "bats"
 
 
 def test_a_file_imports_its_neighbours(write: Write) -> None:
