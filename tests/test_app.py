@@ -361,3 +361,20 @@ def test_apps_share_nothing() -> None:
     one.around(_named("one", []))
     assert dict(other.operations) == {}
     assert list(other.errors) == []
+
+
+class Lost(Exception):
+    """Something is not where it was."""
+
+
+def lose() -> None:
+    """Lose something."""
+    raise Lost
+
+
+def test_what_an_app_says_of_an_error_goes_before_what_an_included_one_says() -> None:
+    """Two apps may declare the same class; the one that includes the other decides its kind."""
+    inner, outer = App("inner", errors={Lost: "data_loss"}), App("outer", errors={Lost: "not_found"})
+    inner.command(lose)
+    outer.include(inner)
+    assert outer.operations["inner.lose"].errors.kind(Lost()) == "not_found"

@@ -206,7 +206,7 @@ class App:
             RegistrationError: an operation does not say whom it allows, though the app knows users.
         """
         if self._operations is None:
-            for app in self._family():
+            for app in reversed(list(self._family())):  # what an app says of an error goes before what others say
                 self._errors.merge(app._own_errors)
             declared = list(self._declared(_Surroundings()))
             _must_say_whom_they_allow(self.name, declared)
