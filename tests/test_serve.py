@@ -12,7 +12,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 from wsgiref.util import setup_testing_defaults
@@ -169,19 +169,19 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
     yield start
     for server in started:
-        _kill(server.process)
+        _kill(server)
 
 
-def _kill(process: subprocess.Popen[str]) -> None:
-    """End a server and, if it does not listen, kill it with its workers: they share the session that it leads."""
-    try:
-        process.terminate()
-        process.wait(SECONDS)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait(SECONDS)
-    assert process.stdout is not None
-    process.stdout.close()
+def _kill(server: Server) -> None:
+    """End a server and, if it does not listen, kill it; its workers are in the session that it leads."""
+    with suppress(subprocess.TimeoutExpired):
+        server.process.terminate()
+        server.process.wait(SECONDS)
+    with suppress(ProcessLookupError):
+        os.killpg(server.process.pid, signal.SIGKILL)
+    server.end()
+    assert server.process.stdout is not None
+    server.process.stdout.close()  # only now: nobody reads it any more
 
 
 # --- mergepoint run ------------------------------------------------------------------------------------------------
@@ -565,4 +565,4 @@ def test_the_site_runs_under_any_server(name: str, tmp_path: Path) -> None:
         assert "closed in" in server.output or "uwsgi" in name, server.output
         assert "Traceback" not in server.output
     finally:
-        _kill(server.process)
+        _kill(server)

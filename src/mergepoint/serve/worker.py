@@ -65,6 +65,9 @@ def load(wishes: Load) -> WSGIApplication:
         # A forked worker has the handlers of its parent, which would swallow the signal; Granian's come after this.
         signal.signal(number, signal.SIG_DFL)
     threading.Thread(target=_end_with_parent, name="mergepoint-parent", daemon=True).start()
+    if wishes.patient:
+        # A cached module counts as current if size and second of its source are the same: too coarse for an editor.
+        sys.dont_write_bytecode = True
     try:
         app, notes = _observed(wishes)
         application = site(app, cors=wishes.cors)
