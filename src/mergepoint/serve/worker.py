@@ -113,12 +113,15 @@ def _measured(app: App, observe: ModuleType, wishes: Load) -> list[str]:
 
 def _without_app(wishes: Load, error: MergepointError) -> WSGIApplication:
     """Say why there is no app, and end the server; or, while its author works on it, answer in its place."""
-    if _is_first(wishes.folder, "unusable") or wishes.patient:
+    first = _is_first(wishes.folder, "unusable")
+    if first or wishes.patient:
         print(f"Error: {error}", file=sys.stderr, flush=True)  # noqa: T201 - to whoever started the server
-    if not wishes.patient:
+    if wishes.patient:
+        return _unavailable
+    if first:  # one signal: a second one would end the server at once
         os.kill(os.getppid(), signal.SIGTERM)
-        sys.exit(2)
-    return _unavailable
+    sleep(PATIENCE)  # until the supervisor ends this process: to leave by itself would look like a crash
+    sys.exit(2)
 
 
 def _is_first(folder: str, note: str) -> bool:
