@@ -125,11 +125,8 @@ def first_problem(error: Exception) -> Problem:
 
 def type_of(info: mi.Type) -> Any:
     """Return the type that an inspected form stands for."""
-    return _BACK.get(type(info), _scalar_type)(info)
-
-
-def _scalar_type(info: Any) -> Any:
-    return form_of(info)
+    back = _BACK.get(type(info))
+    return form_of(info) if back is None else back(info)
 
 
 _BACK: dict[type[mi.Type], Callable[[Any], Any]] = {
