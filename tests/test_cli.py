@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 
 from mergepoint import App, cli
 from mergepoint.__main__ import main
-from mergepoint.commands.table import table
+from mergepoint.cli.table import table
 
 ROOT = Path(__file__).parent.parent
 HELLO = str(ROOT / "examples" / "hello.py")
@@ -307,7 +307,8 @@ def test_access_holds_on_the_command_line() -> None:
     [
         (["scalars", "--id", "x", "--count", "y"], 2,
          "--id: Expected a 64-bit id: digits in a string\n--count: Expected `int`, got `str`"),
-        (["scalars"], 2, "--id: Missing"),
+        (["scalars"], 2, "Missing: --id."),
+        (["echo"], 2, "Missing: --json, --output, --header."),
         (["scalars", "--id", "7", "--page-size", "x"], 2, "--page-size: Expected `int`, got `str`"),
         (["scalars", "--id", "7", "--color", "red"], 2, "--color: Invalid enum value 'red'"),
         (["names", "--names", "a", "--ages", "1", "--ages", "x"], 2, "--ages[1]: Expected `int`, got `str`"),
@@ -315,7 +316,7 @@ def test_access_holds_on_the_command_line() -> None:
         (["fly", "--wing", "Flap"], 2,
          "--wing: Expected JSON, such as --wing '{...}', or @file.json; got 'Flap': invalid character (byte 0)"),
         (["fly", "--wing", "@nowhere"], 2, "--wing: Expected a file, got 'nowhere': No such file or directory"),
-        (["measure"], 2, "--file: Missing"),
+        (["measure"], 2, "Missing: --file."),
         (["measure", "--file", "nowhere"], 2, "--file: Expected a file, got 'nowhere': No such file or directory"),
         (["crowd"], 1, "No more room."),
         (["scalar"], 2, "There is no operation 'scalar'. Did you mean 'scalars'?"),
@@ -408,7 +409,8 @@ def test_check_reports_each_thing_that_holds() -> None:
     result = run("check", BATS)
     assert result.exit_code == 0
     names = [line.partition(":")[0] for line in result.stdout.splitlines()]
-    assert names == [f"ok    {name}" for name in (BATS, "operations", "commands", "REST", "description", "site")]
+    own, others = ("operations", "contract", "commands"), ("GraphQL", "gRPC", "ZeroMQ", "MCP")
+    assert names == [f"ok    {name}" for name in (BATS, *own, "REST", "description", "site", *others)]
 
 
 def test_check_fails_for_a_resource_that_does_not_work(tmp_path: Path) -> None:
@@ -432,21 +434,140 @@ def test_check_fails_for_what_a_protocol_cannot_carry(tmp_path: Path) -> None:
     assert "FAIL  REST: named: GET /rooms/{name} already leads to room" in result.stdout
 
 
-def test_routes_are_a_table() -> None:
-    """Each operation has a line with its method, path, kind and policy, cut to the terminal's width."""
-    lines = run("routes", BATS).stdout.splitlines()
+def test_routes_are_tables() -> None:
+    """Each operation has a line with its place over HTTP and its policy, and one with its names elsewhere."""
+    policy, others, notes = run("routes", BATS).stdout.split("\n\n")
+    lines = policy.splitlines()
     assert lines[0].split() == ["METHOD", "PATH", "OPERATION", "KIND", "WHO", "DEADLINE", "CACHE"]
     assert lines[3].split() == ["POST", "/api/bats", "adopt", "command", "signed_in", "10", "s", "-"]
+    lines = [*lines, *others.splitlines()]
+    assert lines[5].split() == ["OPERATION", "GRAPHQL", "GRPC", "MCP"]
+    assert lines[8].split() == ["adopt", "Mutation.adopt", "/bats.v1.Bats/Adopt", "adopt"]
+    assert notes == "By their own name: command, ZeroMQ.\n"
     assert all(len(line) <= 80 for line in lines)
 
 
+def test_routes_say_why_an_operation_is_left_out(kitchen: str) -> None:
+    """What a protocol cannot carry, or gives away only when asked, is a dash with its reason below."""
+    *_, others, notes = run("routes", kitchen).stdout.split("\n\n")
+    assert others.splitlines()[5].split() == ["picture", "-", "/kitchen.v1.Kitchen/Picture"]
+    assert "GraphQL, not picture: it answers with a file" in notes
+    assert "MCP, none: anybody could call it" in notes
+
+
+def test_routes_tell_everything_of_one_operation() -> None:
+    """Its policy with the errors it may end with and what it takes, and a line for each protocol."""
+    told = [" ".join(line.split()) for line in run("routes", BATS, "adopt").stdout.splitlines()]
+    assert told == [
+        "adopt: Take a bat in.",
+        "",
+        "kind command, must not be sent twice",
+        "who signed_in",
+        "deadline 10 s",
+        "cache -",
+        "input at most 2,500,000 bytes",
+        "errors no_such_bat (not_found), name_taken (already_exists)",
+        "REST POST /api/bats",
+        "GraphQL Mutation.adopt",
+        "gRPC /bats.v1.Bats/Adopt",
+        "command adopt",
+        "ZeroMQ adopt",
+        "MCP adopt",
+    ]
+    assert refused("routes", BATS, "adpot") == (2, "There is no operation 'adpot'. Did you mean 'adopt'?")
+
+
 def test_routes_are_json_for_programs() -> None:
-    """--json gives numbers for seconds and null for none."""
+    """--json has all of it, with numbers for seconds and bytes, and null for none."""
     found = json.loads(run("routes", "--json", BATS).stdout)
     assert found[0] == {
         "method": "GET", "path": "/api/bats/{id}", "operation": "bat", "kind": "query", "who": "anyone",
-        "deadline": 10.0, "cache": None,
+        "deadline": 10.0, "cache": None, "idempotent": True, "max_body": 2_500_000, "gives": "value", "joins": None,
+        "errors": [
+            {"code": "no_such_bat", "kind": "not_found"}, {"code": "name_taken", "kind": "already_exists"}
+        ],
+        "protocols": {
+            "rest": "GET /api/bats/{id}", "graphql": "Query.bat", "grpc": "/bats.v1.Bats/Bat", "command": "bat",
+            "zmq": "bat", "mcp": "bat",
+        },
+        "left_out": {},
     }  # fmt: skip
+    assert json.loads(run("routes", "--json", HELLO).stdout)[0]["left_out"].keys() == {"mcp"}
+
+
+def test_routes_do_without_a_protocol_that_is_not_installed() -> None:
+    """A missing library is said in one line, and everything else is listed."""
+    probe = (
+        "import sys; sys.modules.update(dict.fromkeys(['graphql', 'falcon'])); "
+        f"from mergepoint.__main__ import main; main(['routes', {HELLO!r}])"
+    )
+    answer = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    policy, others, notes = answer.stdout.split("\n\n")
+    assert policy.splitlines()[0].split() == ["OPERATION", "KIND", "WHO", "DEADLINE", "CACHE"]
+    assert others.splitlines()[0].split() == ["OPERATION", "GRPC"]
+    assert "pip install 'mergepoint[rest]'" in notes
+    assert "pip install 'mergepoint[graphql]'" in notes
+
+
+PLACED = """
+from mergepoint import App
+
+class Roost:
+    def bat(self, id: int) -> str:
+        return f"bat {id}"
+
+    def bats(self) -> list[str]:
+        return []
+
+class Vault:
+    def open(self, key: str) -> None:
+        pass
+
+app = App("placed")
+roost = app.place(Roost, Roost)
+vault = app.place(Vault, Vault)
+app.query(roost.bat)
+"""
+
+
+def placed(folder: Path, name: str) -> str:
+    """Write the app with places; return its path. It reads its configuration when it is imported."""
+    path = folder / f"{name}_of_test.py"
+    path.write_text(PLACED)
+    return str(path)
+
+
+def test_places_show_which_service_runs_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Name, class, address and methods of each; what runs here, or can be reached, is no failure."""
+    assert run("places", placed(tmp_path, "here")).stdout.splitlines() == [
+        "NAME   SERVICE  WHERE  METHODS    STATUS",
+        "roost  Roost    local  bat, bats  here",
+        "vault  Vault    local  open       here",
+    ]
+    monkeypatch.setenv("PLACED_PLACES", "roost=loopback")
+    assert "roost  Roost    loopback  bat, bats  works" in run("places", placed(tmp_path, "loopback")).stdout
+
+
+def test_a_place_that_cannot_be_reached_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The exit code is 1; --offline asks nobody, and a wrong name is a mistake in the configuration."""
+    monkeypatch.setenv("PLACED_KEY", "a key of twenty characters")
+    monkeypatch.setenv("PLACED_PLACES", "roost=http://127.0.0.1:1")
+    path = placed(tmp_path, "far")
+    failed = run("places", "--json", path)
+    assert failed.exit_code == 1
+    (roost, vault) = json.loads(failed.stdout)
+    assert (roost["where"], roost["methods"]) == ("http://127.0.0.1:1", ["bat", "bats"])
+    assert "cannot be reached" in roost["status"]
+    assert vault["status"] == "here"
+    assert run("places", "--offline", path).exit_code == 0
+    monkeypatch.setenv("PLACED_PLACES", "rost=loopback")
+    path = placed(tmp_path, "nowhere")
+    assert refused("places", path) == (2, "places: no service is called `rost`; did you mean `roost`?")
+
+
+def test_an_app_without_places_says_how_to_begin() -> None:
+    """No table without a line."""
+    assert run("places", HELLO).stdout == "No service of hello has a place: app.place(Service, build) gives one.\n"
 
 
 def test_a_wide_table_wraps_its_widest_column() -> None:
@@ -461,6 +582,7 @@ def test_a_wide_table_wraps_its_widest_column() -> None:
         "x     yyyyyyyyyyy",
         "        yyyyyyyyy",
     ]
+    assert table([("ID", "NAME"), ("1", "Flap")]).splitlines() == ["ID  NAME", "1   Flap"]
 
 
 def test_the_shell_runs_operations_through_their_policy() -> None:
@@ -533,10 +655,12 @@ def test_help_lists_the_commands_without_importing_them() -> None:
     )
     answer = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
     assert answer.stdout.endswith("[]\n")
-    assert "Serve an app over HTTP." in answer.stdout
+    assert "Serve an app: REST, GraphQL, gRPC." in answer.stdout
 
 
-@pytest.mark.parametrize("command", ["run", "call", "routes", "check", "shell", "db", "db upgrade", "db revision"])
+@pytest.mark.parametrize(
+    "command", ["run", "call", "routes", "places", "check", "shell", "db", "db upgrade", "db revision", "completion"]
+)
 def test_every_command_has_help(command: str) -> None:
     """Each says what it does before it lists its options."""
     result = run(*command.split(), "--help")

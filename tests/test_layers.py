@@ -34,12 +34,15 @@ def floor(name: str, modules: str, *, rooms: bool = True) -> Floor:
 HOUSE = [  # from the ground up; a module imports only from floors below its own
     floor("errors", "errors"),
     floor(
-        "core", "types redact shape examination wire contract access faults loop call operation app place", rooms=False
+        "core",
+        "types redact shape examination wire contract access faults loop call operation app lock"
+        " copying resilience frames place border proxy hosting remote",
+        rooms=False,
     ),
     floor("package", "__init__"),
     floor("foundations", "wsgi db"),  # parts on which other parts stand
-    floor("parts", "config ids observe asgi health target cache auth redis"),
-    floor("adapters", "rest graphql grpc cli mcp zmq tasks schedule pages"),
+    floor("parts", "config ids observe asgi health target testing cache auth redis"),
+    floor("adapters", "rest graphql grpc rpc cli mcp zmq tasks schedule pages"),
     floor("site", "site"),
     floor("processes", "serve console"),
     floor("commands", "commands"),

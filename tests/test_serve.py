@@ -1,24 +1,23 @@
 """`mergepoint run`, and the site of an app under other servers: what is served where, and how it ends."""
 
 import http.client
-import json
 import os
 import re
 import signal
 import socket
-import subprocess
 import sys
 import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from wsgiref.util import setup_testing_defaults
 from wsgiref.validate import validator
 
 import pytest
+from tests.served import SECONDS, Server, Start, free_port, kill, starting, wait_until
 
 from mergepoint import App
 from mergepoint.errors import RegistrationError
@@ -77,111 +76,13 @@ def legacy(environ, start_response):
 
 app.mount("/legacy", legacy)
 """
-SECONDS = 20
-"""The patience of a test; what it waits for comes in less than two."""
-
-
-class Server:
-    """A server process under test: what it printed so far, and requests to it."""
-
-    def __init__(self, command: list[str], folder: Path, port: int) -> None:
-        self.port = port
-        self.lines: list[str] = []
-        self.process = subprocess.Popen(
-            command,
-            cwd=folder,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
-            start_new_session=True,
-        )
-        self.reader = threading.Thread(target=self._read, daemon=True)
-        self.reader.start()
-
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        self.lines.extend(iter(self.process.stdout.readline, ""))
-
-    @property
-    def output(self) -> str:
-        """Return what it printed so far."""
-        return "".join(self.lines)
-
-    def wait_for(self, text: str) -> None:
-        """Wait until it has printed a text."""
-        wait_until(lambda: text in self.output or self.process.poll() is not None)
-        assert text in self.output, self.output
-
-    def get(self, path: str) -> tuple[int, dict[str, str], bytes]:
-        """Return status, headers and body of a GET on a new connection."""
-        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=SECONDS)) as connection:
-            connection.request("GET", path)
-            answer = connection.getresponse()
-            return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
-
-    def json(self, path: str) -> Any:
-        """Return the decoded body of a GET."""
-        return json.loads(self.get(path)[2])
-
-    def end(self) -> int:
-        """Wait until it has ended, and everything it printed is read; return its exit code."""
-        code = self.process.wait(SECONDS)
-        self.reader.join(SECONDS)
-        return code
-
-    def stop(self) -> int:
-        """Send SIGTERM and wait; return the exit code."""
-        self.process.terminate()
-        return self.end()
-
-
-def wait_until(true: Callable[[], bool]) -> None:
-    """Wait until something holds, as long as a test has patience."""
-    until = time.monotonic() + SECONDS
-    while not true():
-        assert time.monotonic() < until, "it did not happen"
-        time.sleep(0.02)
-
-
-def free_port() -> int:
-    """Return a port that nobody listens at."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
-
-
-Start = Callable[..., Server]
 
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """Give a function that starts `mergepoint run service.py` with options; what still runs is killed at the end."""
-    started: list[Server] = []
-    (tmp_path / "service.py").write_text(APP)
-
-    def start(*options: str, wait: str = "Ctrl+C", target: str = "service.py") -> Server:
-        port = free_port()
-        command = [sys.executable, "-m", "mergepoint", "run", target, "--port", str(port), *options]
-        started.append(Server(command, tmp_path, port))
-        started[-1].wait_for(wait)
-        return started[-1]
-
-    yield start
-    for server in started:
-        _kill(server)
-
-
-def _kill(server: Server) -> None:
-    """End a server and, if it does not listen, kill it; its workers are in the session that it leads."""
-    with suppress(subprocess.TimeoutExpired):
-        server.process.terminate()
-        server.process.wait(SECONDS)
-    with suppress(ProcessLookupError):
-        os.killpg(server.process.pid, signal.SIGKILL)
-    server.end()
-    assert server.process.stdout is not None
-    server.process.stdout.close()  # only now: nobody reads it any more
+    """Give a function that starts `mergepoint run service.py` with options."""
+    with starting(tmp_path, APP) as start:
+        yield start
 
 
 # --- mergepoint run ------------------------------------------------------------------------------------------------
@@ -191,7 +92,7 @@ def test_everything_is_served_at_its_place(start: Start) -> None:
     """REST, docs, description, health, status, metrics and mounted applications answer where the table says."""
     server = start()
     urls = re.findall(rf"http://127\.0\.0\.1:{server.port}(/\S+)", server.output)
-    assert urls == ["/api", "/docs", "/openapi.json", "/health", "/status", "/legacy", "/metrics"]
+    assert urls == ["/api", "/docs", "/openapi.json", "/graphql", "/health", "/status", "/legacy", "/metrics"]
     assert "REST: 4 operations" in server.output
     assert "It stands on: Door of oak." in server.output
     assert server.get("/api/greet?name=Bat")[::2] == (200, b'"Hello, Bat!"')
@@ -565,4 +466,4 @@ def test_the_site_runs_under_any_server(name: str, tmp_path: Path) -> None:
         assert "closed in" in server.output or "uwsgi" in name, server.output
         assert "Traceback" not in server.output
     finally:
-        _kill(server)
+        kill(server)

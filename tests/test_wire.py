@@ -664,3 +664,26 @@ def test_what_cannot_travel_says_so() -> None:
     """A type that no protocol carries is refused when it is prepared."""
     with pytest.raises(CannotTravel, match="Any says nothing about the value"):
         _wire(dict[str, Any])
+
+
+@dataclass(frozen=True)
+class Fig:
+    sort: str
+
+
+@dataclass(frozen=True)
+class Basket:
+    fruit: list[Fig]
+
+
+def test_what_somebody_newer_wrote_is_read_without_what_is_unknown() -> None:
+    """Unknown fields are left out wherever they stand; everything else is as strict as ever."""
+    wire: Wire[list[Basket]] = Wire(list[Basket])
+    newer = b'[{"fruit": [{"sort": "fig", "colour": "red"}], "weight": 3}]'
+    assert wire.tolerate_json(newer) == [Basket([Fig("fig")])]
+    packed = msgspec.msgpack.encode(msgspec.json.decode(newer))
+    assert wire.tolerate_msgpack(packed) == [Basket([Fig("fig")])]
+    with pytest.raises(InvalidArgument, match=r"\$\[0\]\.fruit\[0\]\.sort: Missing"):
+        wire.tolerate_json(b'[{"fruit": [{"colour": "red"}]}]')
+    with pytest.raises(InvalidArgument, match="Malformed"):
+        wire.tolerate_json(b"[")

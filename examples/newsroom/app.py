@@ -14,6 +14,7 @@ from mergepoint import App, config
 from mergepoint.db import Database, migrations
 from mergepoint.errors import Kind
 from mergepoint.ids import Ids, NodeLease
+from mergepoint.place import Places
 from newsroom import db as sql
 from newsroom import errors, pages
 from newsroom.inspect import inspect
@@ -95,14 +96,14 @@ def build(settings: Settings) -> App:
         ConfigError: the database's URL cannot be used.
     """
     newsroom = assemble(settings)
-    app = App("newsroom", errors=ERRORS)
+    app = App("newsroom", errors=ERRORS, places=Places.read(settings.places, settings.key))
     app.add(newsroom.db)
     app.add(newsroom.ids)
     app.around(newsroom.db.unit_of_work)
-    _files(app, newsroom.files, largest=settings.store.largest)
-    _imports(app, newsroom.imports)
-    _desk(app, newsroom.desk)
-    _publishing(app, newsroom.publishing)
+    _files(app, app.place(Files, lambda: newsroom.files), largest=settings.store.largest)
+    _imports(app, newsroom.imports)  # takes folders and tells its progress, which only works next door
+    _desk(app, app.place(Desk, lambda: newsroom.desk))
+    _publishing(app, app.place(Publishing, lambda: newsroom.publishing))
     app.mount("/", pages.site(app))
     return app
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from time import monotonic
 
@@ -16,10 +15,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressC
 from rich.table import Table
 from rich.text import Text
 
+from mergepoint import cli
 from mergepoint.db import migrations
-from mergepoint.errors import MergepointError
-from newsroom.app import Newsroom, assemble, load
-from newsroom.errors import NewsroomError
+from newsroom.app import ERRORS, Newsroom, assemble, create, load
 from newsroom.folder import Found, walk
 from newsroom.records import Counts, JobDetails, Skipped, Statistics
 from newsroom.settings import Settings
@@ -29,24 +27,26 @@ MOST_SKIPPED = 15
 
 DAY = 86_400
 
-
-@click.group()
-def main() -> None:
-    """Keep a newsroom's files. Serve them with: mergepoint run newsroom.app:create."""
-    # pypdf complains of every odd PDF through the progress bar; what cannot be read is told at the end.
-    logging.getLogger("pypdf").setLevel(logging.CRITICAL)
+main = cli.manage(
+    create, errors=ERRORS, help="Keep a newsroom's files. Serve them with: mergepoint run newsroom.app:create."
+)
 
 
 @main.command("import")
-@click.argument("folder", type=click.Path(exists=True, file_okay=False, readable=True, path_type=Path))
-def import_(folder: Path) -> None:
-    """Import every file below FOLDER. What is unchanged since the last time is left as it is.
+def import_folder(folder: Path, /) -> None:
+    """Import every file below a folder. What is unchanged since the last time is left as it is.
 
     The database is made, or brought up to date, first.
+
+    Args:
+        folder: what to import.
     """
+    _must_be_folder(folder)
+    # pypdf complains of every odd PDF through the progress bar; what cannot be read is told at the end.
+    logging.getLogger("pypdf").setLevel(logging.CRITICAL)
     console = Console(highlight=False)
-    settings = _settings()
-    with _newsroom(settings) as newsroom:
+    settings = load()
+    with closing(assemble(settings)) as newsroom, _may_be_stopped():
         _upgrade(newsroom, console)
         root = folder.resolve()
         with console.status(Text(f"Looking through {root.name} …")):
@@ -57,47 +57,35 @@ def import_(folder: Path) -> None:
         _figures(console, newsroom.files.statistics())
 
 
-@main.command()
+@main.command
 def upgrade() -> None:
     """Make the database, or bring it up to date."""
-    with _newsroom(_settings()) as newsroom:
+    with closing(assemble(load())) as newsroom:
         if not _upgrade(newsroom, Console(highlight=False)):
             click.echo("The database is up to date.")
 
 
-@main.command()
-def sweep() -> None:
+@main.command
+def sweep() -> str:
     """Remove stored bytes that no file refers to any more, if they are older than a day."""
-    with _newsroom(_settings()) as newsroom:
+    with closing(assemble(load())) as newsroom:
         removed = newsroom.store.sweep(frozenset(newsroom.records.blobs()), older_than=DAY)
-        click.echo(f"Removed {removed} {'file' if removed == 1 else 'files'} from the store.")
+    return f"Removed {removed} {'file' if removed == 1 else 'files'} from the store."
+
+
+def _must_be_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        what = "is a file" if folder.exists() else "does not exist"
+        raise click.UsageError(f"Expected a folder to import, but '{folder}' {what}.")
 
 
 @contextmanager
-def _newsroom(settings: Settings) -> Iterator[Newsroom]:
-    """Give the parts; what goes wrong ends the program with one line that says what."""
-    with _plainly():
-        newsroom = assemble(settings)
-        try:
-            yield newsroom
-        finally:
-            newsroom.close()
-
-
-def _settings() -> Settings:
-    with _plainly():
-        return load()
-
-
-@contextmanager
-def _plainly() -> Iterator[None]:
+def _may_be_stopped() -> Iterator[None]:
     try:
         yield
-    except (MergepointError, NewsroomError) as error:
-        raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:
         click.echo("\nStopped. What was imported stays; import again to go on.", err=True)
-        sys.exit(130)
+        raise
 
 
 def _upgrade(newsroom: Newsroom, console: Console) -> list[str]:

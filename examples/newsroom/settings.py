@@ -24,7 +24,16 @@ class StoreSettings(Struct, frozen=True):
 
 
 class Settings(Struct, frozen=True):
-    """All settings; relative paths begin at the working directory."""
+    """All settings; relative paths begin at the working directory.
+
+    Attributes:
+        database: where the records are.
+        store: where the bytes are.
+        places: where the services run, `local`, `loopback`, or `files=http://127.0.0.1:8001, publishing=grpc://...`.
+        key: what calls between processes are signed with; needed when there are several.
+    """
 
     database: DatabaseSettings = DatabaseSettings()
     store: StoreSettings = StoreSettings()
+    places: str = "local"
+    key: Annotated[str, Sensitive] = ""

@@ -9,12 +9,20 @@ from .commands import Commands
 main = Commands(
     "mergepoint",
     {
-        "run": ("mergepoint.commands.run:run", "Serve an app over HTTP."),
+        "run": ("mergepoint.commands.run:run", "Serve an app: REST, GraphQL, gRPC."),
         "call": ("mergepoint.commands.call:call", "Run one operation and print what it returns."),
-        "routes": ("mergepoint.commands.routes:routes", "List where each operation stands over HTTP."),
+        "routes": ("mergepoint.commands.routes:routes", "List every operation on every protocol, with its policy."),
+        "places": ("mergepoint.commands.places:places", "Show which service runs where."),
+        "graphql": ("mergepoint.commands.graphql:graphql", "Print the GraphQL schema of an app."),
+        "grpc": ("mergepoint.commands.grpc:grpc", "Print the .proto file of an app."),
+        "mcp": ("mergepoint.commands.mcp:mcp", "Serve operations as tools for AI agents."),
         "check": ("mergepoint.commands.check:check", "Check that an app can be served, and that its resources work."),
         "shell": ("mergepoint.commands.shell:shell", "Open an interactive Python with the operations of an app."),
         "db": ("mergepoint.commands.db:db", "Migrate the databases of an app."),
+        "completion": (
+            "mergepoint.commands.completion:completion",
+            "Print the script that completes mergepoint in a shell.",
+        ),
     },
     help="""Serve and run the operations of an app.
 
@@ -22,7 +30,7 @@ main = Commands(
     name may be that of a function without arguments that returns the app.
     """,
     examples=[
-        "mergepoint run hello.py                      REST, docs, health on port 8000",
+        "mergepoint run hello.py                      REST, docs, GraphQL on port 8000; gRPC on 50051",
         "mergepoint call hello.py greet --name Bat    prints: Hello, Bat!",
     ],
 )

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_type_hints
+
+from .errors import ConfigError
+from .shape import CannotTravel
+from .wire import Wire
 
 Predicate = Callable[[Any], bool]
 """Takes the user that the application identified; True if that user may."""
@@ -40,3 +44,25 @@ class role:  # a factory that reads as a word: allow=role("keeper")
 def describe(predicate: Predicate) -> str:
     """Return the name of a predicate for people: `anyone`, `role('keeper')`."""
     return getattr(predicate, "__name__", None) or repr(predicate)
+
+
+def users(identify: Callable[..., Any] | None) -> Wire[Any] | None:
+    """Return how the users of an application travel to its services elsewhere, by what its `identify` returns.
+
+    Raises:
+        ConfigError: the type of a user cannot be known, or cannot travel.
+    """
+    if identify is None:
+        return None
+    name = getattr(identify, "__name__", "identify")
+    try:
+        hint = get_type_hints(identify, include_extras=True).get("return")
+        if hint is not None:
+            return Wire(hint)
+        reason = "it does not say what it returns"
+    except (CannotTravel, NameError, TypeError) as error:
+        reason = str(error)
+    raise ConfigError(
+        f"app.identify({name}): users cannot go along to a service elsewhere: {reason}."
+        f" Write `def {name}(call: Call) -> User | None`, with a record for the user."
+    )

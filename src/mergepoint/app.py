@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import secrets
 from collections.abc import Callable, Iterator, Mapping
 from inspect import Parameter as Argument
 from inspect import signature
@@ -16,10 +17,14 @@ from .call import Call
 from .contract import Contract, read, reads_from_wire
 from .errors import Kind, RegistrationError
 from .faults import ErrorTable
+from .hosting import Host
 from .loop import EventLoop
 from .operation import Around, Identify, Operation, Policy, Watcher
+from .place import Place, Places, name_of
+from .place import Surroundings as PlaceSurroundings
 
 F = TypeVar("F", bound=Callable[..., Any])
+S = TypeVar("S")
 
 
 @runtime_checkable
@@ -48,6 +53,8 @@ class Options(TypedDict, total=False):
     status: int
     body: str
     location: str
+    idempotent: bool
+    joins: str
 
 
 class _Declaration(msgspec.Struct, frozen=True):
@@ -79,15 +86,24 @@ class App:
         version: the version of its interface.
     """
 
-    def __init__(self, name: str, *, errors: Mapping[type[Exception], Kind] | None = None, version: str = "1") -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        errors: Mapping[type[Exception], Kind] | None = None,
+        version: str = "1",
+        places: Places | None = None,
+    ) -> None:
         """Begin an app.
 
         Args:
             name: a short name in lower case, such as `batfriend`.
             errors: the exceptions that callers may learn of, and the kind of each.
             version: the version of its interface, for descriptions.
+            places: where its services run; read from the environment unless given (`BATFRIEND_PLACES`).
 
         Raises:
+            ConfigError: the environment holds no places that can be used.
             RegistrationError: the name or the error table cannot be used.
         """
         if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
@@ -106,6 +122,11 @@ class App:
         self._operations: dict[str, Operation] | None = None
         self._served = False
         self._errors = ErrorTable()
+        self._loop = EventLoop()
+        self._places = Places.of_environment(name) if places is None else places
+        self._placed: dict[str, Place[Any]] = {}
+        self._host: Host | None = None
+        self._within: App | None = None
 
     def __repr__(self) -> str:
         return f"<App {self.name}>"
@@ -177,6 +198,31 @@ class App:
         """Own a resource: health asks it, the end of the process closes it, commands find it by its type."""
         self._resources.append(resource)
 
+    def place(self, service: Callable[..., S], build: Callable[[], S], *, name: str | None = None) -> S:
+        """Place a service: here today, in its own process by one line of configuration tomorrow.
+
+        Args:
+            service: its class; what it offers are its public methods.
+            build: makes it, in the process where it runs, when it is first needed.
+            name: names it in the configuration; that of the class in lower case unless given.
+
+        Returns:
+            An object with its methods. Arguments and results are copied unless they cannot change, and only declared
+            errors get through, wherever the service runs.
+
+        Raises:
+            RegistrationError: a method has no contract that could travel, or the name is taken.
+            ConfigError: its address cannot be used.
+        """
+        self._must_be_open("place")
+        name = name or name_of(service)
+        if name in self._placed:
+            raise RegistrationError(f"{self.name}: two services at places are called {name!r}; give one another name=.")
+        around = PlaceSurroundings(lambda: self._root.errors, lambda: self._root.host)
+        placed = Place(name, service, build, self._places, around)
+        self._placed[name] = placed
+        return placed.proxy
+
     def mount(self, path: str, wsgi: Any) -> None:
         """Serve another WSGI app beside the operations.
 
@@ -195,6 +241,7 @@ class App:
         if any(other.name == app.name for app in self._included):
             raise RegistrationError(f"{self.name}: two included apps are named {other.name!r}; rename one.")
         self._included.append(other)
+        other._within = self
 
     # --- what adapters use ---
 
@@ -206,28 +253,34 @@ class App:
             RegistrationError: an operation does not say whom it allows, though the app knows users.
         """
         if self._operations is None:
-            for app in reversed(list(self._family())):  # what an app says of an error goes before what others say
-                self._errors.merge(app._own_errors)
+            self._errors = self._table()
             declared = list(self._declared(_Surroundings()))
             _must_say_whom_they_allow(self.name, declared)
-            loop = EventLoop()
-            self._operations = {
-                name: Operation(
-                    name,
-                    d.kind,
-                    d.contract,
-                    d.policy,
-                    errors=self._errors,
-                    loop=loop,
-                    identify=around.identify,
-                    arounds=around.arounds,
-                    watchers=around.watchers,
-                )
-                for name, d, around in declared
-            }
             for app in self._family():
+                app._places.must_name_only(list(app._placed))
                 app._served = True
+            for place in self.places.values():
+                place.must_be_usable()
+            self._operations = {name: self._operation(name, d, around) for name, d, around in declared}
         return self._operations
+
+    @property
+    def places(self) -> dict[str, Place[Any]]:
+        """The services at places, by name, those of the apps it includes too."""
+        return {name: place for app in reversed(list(self._family())) for name, place in app._placed.items()}
+
+    @property
+    def key(self) -> bytes | None:
+        """What calls between the processes of the application are signed with; None if it has no such key."""
+        return self._places.key.encode() if self._places.key else None
+
+    @property
+    def host(self) -> Host:
+        """What answers the calls of other processes to the services that live in this one."""
+        if self._host is None:
+            assert self.operations is not None  # noqa: S101 - looking at them closes the registration
+            self._host = Host(dict(self._hosted(_Surroundings())), self.key or secrets.token_bytes(32))
+        return self._host
 
     @property
     def resources(self) -> list[Resource]:
@@ -242,13 +295,12 @@ class App:
     @property
     def errors(self) -> ErrorTable:
         """The table of errors that callers may learn of, those of included apps too."""
-        assert self.operations is not None  # noqa: S101 - looking at them fills the table
-        return self._errors
+        return self._table() if self._operations is None else self._errors
 
     def close(self) -> None:
         """Close all resources, the last added first; those of included apps before the app's own."""
         with contextlib.ExitStack() as stack:  # which goes on when one of them cannot be closed
-            for resource in self.resources:
+            for resource in [*self.resources, *self.places.values()]:
                 stack.callback(resource.close)
 
     # --- inside ---
@@ -270,6 +322,8 @@ class App:
         declaration = _Declaration(name, kind, contract, Policy(**policy))
         _must_make_sense(where, declaration)
         self._declarations[name] = declaration
+        for place in self.places.values():
+            place.declare(function, kind, declaration.policy)
         return function
 
     def _declared(self, outer: _Surroundings) -> Iterator[tuple[str, _Declaration, _Surroundings]]:
@@ -279,6 +333,40 @@ class App:
         for app in self._included:
             for name, declaration, inner in app._declared(around):
                 yield f"{app.name}.{name}", declaration, inner
+
+    def _operation(self, name: str, declared: _Declaration, around: _Surroundings) -> Operation:
+        return Operation(
+            name,
+            declared.kind,
+            declared.contract,
+            declared.policy,
+            errors=self._errors,
+            loop=self._loop,
+            identify=around.identify,
+            arounds=around.arounds,
+            watchers=around.watchers,
+        )
+
+    def _hosted(self, outer: _Surroundings) -> Iterator[tuple[str, Operation]]:
+        """Yield the methods of the services in this process as operations for the calls of other processes."""
+        around = self._surroundings.inside(outer)
+        for place in filter(lambda place: place.is_hosted, self._placed.values()):
+            for method in place.methods:
+                name, (kind, policy) = f"{place.name}.{method}", place.policy(method)
+                contract = read(getattr(place.instance(), method), where=name, provided={})
+                yield name, self._operation(name, _Declaration(name, kind, contract, policy), around)
+        for app in self._included:
+            yield from app._hosted(around)
+
+    def _table(self) -> ErrorTable:
+        table = ErrorTable()
+        for app in reversed(list(self._family())):  # what an app says of an error goes before what others say
+            table.merge(app._own_errors)
+        return table
+
+    @property
+    def _root(self) -> App:
+        return self if self._within is None else self._within._root
 
     def _family(self) -> Iterator[App]:
         yield self

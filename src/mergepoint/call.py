@@ -15,6 +15,10 @@ from .errors import DeadlineExceeded
 if TYPE_CHECKING:
     from .operation import Operation
 
+ONWARD = ("traceparent", "tracestate", "baggage", "mergepoint-wrote")
+"""The metadata that goes on to further calls unless somebody changes it: W3C Trace Context and Baggage, and where the
+database stood after a write."""
+
 _NOT_ASKED: Any = object()
 _current: ContextVar[Call | None] = ContextVar("mergepoint.call", default=None)
 
@@ -44,6 +48,7 @@ class Call(msgspec.Struct, eq=False):  # a struct, because one is made for every
     began: float = msgspec.field(default_factory=monotonic)
     _user: Any = _NOT_ASKED
     _reply: dict[str, str] | None = None
+    _onward: dict[str, str] | None = None
 
     @property
     def expires(self) -> float:
@@ -75,6 +80,13 @@ class Call(msgspec.Struct, eq=False):  # a struct, because one is made for every
         if self._reply is None:
             self._reply = {}
         return self._reply
+
+    @property
+    def onward(self) -> dict[str, str]:
+        """Metadata that goes along with the calls made from within this one: its trace, and what the database wrote."""
+        if self._onward is None:
+            self._onward = {name: self.metadata[name] for name in ONWARD if name in self.metadata}
+        return self._onward
 
     def remaining(self) -> float:
         """Return the seconds left; negative when the time is over."""

@@ -11,7 +11,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import msgspec
 
 from .call import Call
-from .errors import RegistrationError
+from .errors import InvalidArgument, Problem, RegistrationError
 from .faults import is_sensitive
 from .shape import CannotTravel, Field, Shape, optional, shape_of
 from .types import UNSET, Download, Unset, Upload
@@ -69,6 +69,7 @@ class Contract(msgspec.Struct, frozen=True):
         description: the rest of it, without the list of arguments.
         invoke: calls the callable with a `Call` and a tuple: the parameters, then the uploads.
         plain: the callable itself, if it takes just that tuple in its order; else None.
+        names: everything that callers fill, in the order of the signature.
     """
 
     parameters: tuple[Parameter, ...]
@@ -82,6 +83,7 @@ class Contract(msgspec.Struct, frozen=True):
     description: str
     invoke: Callable[[Call, tuple[Any, ...]], Any]
     plain: Callable[..., Any] | None
+    names: tuple[str, ...]
 
     def order(self, values: tuple[Any, ...], named: Mapping[str, Any]) -> tuple[Any, ...]:
         """Return arguments as Python calls a callable with them as the tuple that `invoke` takes.
@@ -89,12 +91,12 @@ class Contract(msgspec.Struct, frozen=True):
         Raises:
             TypeError: one is missing, unknown or too many, in the words Python uses for it.
         """
-        if not named and len(values) == len(self.parameters) + len(self.uploads):
+        if not named and len(values) == len(self.parameters) and not self.uploads:
             return values
         known = {p.name: p.default for p in (*self.parameters, *self.uploads)}
         if len(values) > len(known):
             raise TypeError(f"takes {len(known)} arguments but {len(values)} were given")
-        placed = dict(zip(known, values, strict=False))
+        placed = dict(zip(self.names, values, strict=False))
         if twice := placed.keys() & named.keys():
             raise TypeError(f"got multiple values for the argument {min(twice)!r}")
         if unknown := named.keys() - known.keys():
@@ -103,6 +105,30 @@ class Contract(msgspec.Struct, frozen=True):
         if absent := [name for name, value in filled.items() if value is REQUIRED]:
             raise TypeError(f"missing the argument {absent[0]!r}")
         return tuple(filled.values())
+
+    def write(self, values: tuple[Any, ...]) -> bytes:
+        """Return the arguments that are values, in their order, as MessagePack for another process.
+
+        Raises:
+            InvalidArgument: one of them is not what its type says.
+        """
+        try:
+            return self.arguments.encode_msgpack(values)
+        except Exception as error:
+            pairs = zip(self.parameters, values, strict=True)
+            problems = [problem for parameter, value in pairs if (problem := _unfit(parameter, value))]
+            if not problems:
+                raise
+            raise InvalidArgument.of(*problems) from error
+
+
+def _unfit(parameter: Parameter, value: Any) -> Problem | None:
+    """Return why a value cannot be written, or None if it can."""
+    try:
+        Wire(parameter.type).encode_msgpack(value)
+    except Exception as error:  # noqa: BLE001 - whatever the encoder or a foreign value raises is the reason
+        return Problem(f"$.{parameter.name}", f"Expected {_name(parameter.type)}: {error}")
+    return None
 
 
 def read(function: Callable[..., Any], *, where: str, provided: Mapping[Any, Callable[[Call], Any]]) -> Contract:
@@ -136,6 +162,7 @@ def read(function: Callable[..., Any], *, where: str, provided: Mapping[Any, Cal
         description,
         reader.invocation(order),
         function if reader.is_plain(order) else None,
+        tuple(parameter.name for parameter in parameters),
     )
 
 
@@ -242,7 +269,7 @@ class _Reader:
         if hint is Call:
             return lambda call: call
         for candidate in (hint, *(arg for arg in get_args(hint) if is_optional(hint))):
-            if candidate in self.provided and candidate is not type(None):
+            if candidate not in (type(None), Unset) and candidate in self.provided:
                 return self.provided[candidate]
         return None
 

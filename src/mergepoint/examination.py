@@ -85,15 +85,32 @@ def _field_steps(raw: dict[str, Any], info: mi.StructType, *, text: bool, path: 
             yield Problem(f"{path}.{name}", "Missing")
 
 
+def known_parts(raw: Any, info: mi.Type) -> Any:
+    """Return a plain value without the fields that a form does not know."""
+    match _chosen(info, raw), raw:
+        case mi.StructType() as record, dict():
+            fields = {field.encode_name: field.type for field in record.fields}
+            known = {name: known_parts(value, fields[name]) for name, value in raw.items() if name in fields}
+            return known if record.tag is None else {record.tag_field: record.tag, **known}
+        case (mi.ListType() | mi.SetType() | mi.FrozenSetType() | mi.VarTupleType()) as inner, list():
+            return [known_parts(item, inner.item_type) for item in raw]
+        case mi.TupleType(item_types), list() if len(raw) == len(item_types):
+            return [known_parts(item, item_type) for item, item_type in zip(raw, item_types, strict=True)]
+        case mi.DictType() as inner, dict():
+            return {key: known_parts(item, inner.value_type) for key, item in raw.items()}
+    return raw
+
+
 def _construction_problems(raw: Any, info: mi.StructType, *, text: bool, path: str) -> Iterator[Problem]:
     """Try the record's own checks (`__post_init__`), now that its fields are right one by one."""
     into = translation_of(info.cls)
     try:
-        form = msgspec.convert(raw, info.cls, strict=not text)
+        form = msgspec.convert(raw, info.cls, strict=not text, str_keys=True)
         if into is not None:
             into(form)
     except (ValueError, TypeError) as error:
-        yield Problem(path, plain_message(error))
+        problem = first_problem(error)
+        yield Problem(path + problem.path[1:], problem.message)
 
 
 def _leaf_step(raw: Any, info: mi.Type, *, text: bool, path: str, what: str = "") -> Step:

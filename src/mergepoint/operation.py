@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 from collections.abc import Callable, Iterator
 from contextvars import Context, copy_context
@@ -12,12 +13,13 @@ from typing import Any, Literal
 
 import msgspec
 
-from .access import Predicate, anyone
+from .access import Predicate, anyone, users
 from .call import Call, enter, leave
 from .contract import Contract
 from .errors import Internal, PermissionDenied, Unauthenticated
 from .faults import ErrorTable
 from .loop import EventLoop
+from .wire import Wire
 
 Around = Callable[[Call], contextlib.AbstractContextManager[Any]]
 """Makes, for a call, the context manager to run it in; it sees the exception that leaves the operation."""
@@ -51,6 +53,9 @@ class Policy(msgspec.Struct, frozen=True):
         status: the HTTP status of success; by convention unless given.
         body: the parameter that is the whole HTTP body.
         location: the path of what a command made, filled from the fields of its result.
+        idempotent: True for a command that may be sent twice; a query always may.
+        joins: the field of a record that a query serves for many records at once, over GraphQL:
+            `Bat.keeper(keeper_id)` asks it once with the list of all `keeper_id`.
     """
 
     allow: Predicate | None = None
@@ -62,6 +67,8 @@ class Policy(msgspec.Struct, frozen=True):
     status: int | None = None
     body: str | None = None
     location: str | None = None
+    idempotent: bool = False
+    joins: str | None = None
 
 
 class Operation:
@@ -105,6 +112,15 @@ class Operation:
     def __repr__(self) -> str:
         return f"<{self.kind} {self.name}>"
 
+    @functools.cached_property
+    def users(self) -> Wire[Any] | None:
+        """How users travel to services elsewhere; None if the application has none.
+
+        Raises:
+            ConfigError: their type cannot be known, or cannot travel.
+        """
+        return users(self.identify)
+
     def __call__(self, call: Call, *values: Any, **named: Any) -> Any:
         """Run the operation as its callable is called, with the whole policy around it.
 
@@ -114,6 +130,16 @@ class Operation:
             TypeError: these are not its arguments.
         """
         return self.run(call, self.contract.order(values, named), _as_is)
+
+    def permit(self, call: Call) -> None:
+        """Let the caller of a call pass, without running anything: for adapters that show what there is.
+
+        Raises:
+            Unauthenticated: the operation needs a user, and the call carries none.
+            PermissionDenied: the user may not run it.
+        """
+        if (predicate := _predicate(self)) is not None:
+            _permit(predicate, call)
 
     def settle(self, call: Call, error: Exception) -> tuple[str, Exception]:
         """Return the kind of a failure and what to raise for it: the same exception, or an incident for a bug.

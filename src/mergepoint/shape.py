@@ -448,10 +448,13 @@ def _field(index: int, field: mi.Field, open: _Opened) -> Field:
 
 def arguments_shape(name: str, fields: Sequence[Field]) -> Shape:
     """Return how the arguments of a callable travel: an object keyed by their names, a tuple in their order here."""
-    form = _form(name, fields, module="mergepoint.arguments", doc=None)
+    # What is not given is not sent: the other side may know fewer parameters, and has the same defaults.
+    form = _form(name, fields, module="mergepoint.arguments", doc=None, omit_defaults=True)
     values = "".join(_into_text(field) + ", " for field in fields)
     into = _function(f"({values})", "w", _names(fields))
-    return Shape(form, _call("into"), None, {"into": into})
+    given = (f"{f.name}={_applied(f.shape.outward, f'w[{n}]')}" for n, f in enumerate(fields))
+    out = _function(f"form({', '.join(given)})", "w", _names(fields) | {"form": form})
+    return Shape(form, _call("into"), _call("out"), {"into": into, "out": out})
 
 
 def _form(name: str, fields: Sequence[Field], *, module: str, doc: str | None, **options: Any) -> Any:

@@ -1,7 +1,8 @@
-"""What `mergepoint run` serves, as one WSGI application for any server: REST, its docs, health, and what is mounted."""
+"""What `mergepoint run` serves, as one WSGI application for any server: REST, GraphQL, health, and what is mounted."""
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Collection, Iterable
 from http import HTTPStatus
 from typing import NamedTuple
@@ -9,13 +10,21 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from . import rest
 from .app import App
-from .errors import RegistrationError
+from .errors import ConfigError, MissingExtra, RegistrationError
 from .health import health, status
 from .rest import docs
 from .wsgi import Secure, Site, answer, problem
 
 API = "/api"
 """What the path of every operation begins with."""
+
+
+GRAPHQL = "mergepoint.graphql"
+RPC = "mergepoint.rpc"
+"""Imported by their names, as an app is served without them where their libraries are missing."""
+
+PLACE = "/place"
+"""Where the services that live here take the calls of other processes."""
 
 
 class Address(NamedTuple):
@@ -28,9 +37,10 @@ class Address(NamedTuple):
 def site(app: App, *, cors: Collection[str] = ()) -> WSGIApplication:
     """Return the whole site of an app as one WSGI application.
 
-    REST is at `/api`, its docs page at `/docs`, its description at `/openapi.json`, health at `/health` and `/status`,
-    and every mounted application where it is mounted: `/metrics` after `observe.setup(app)`. Without an application at
-    `/`, that path leads to the docs.
+    REST is at `/api`, its docs page at `/docs`, its description at `/openapi.json`, GraphQL at `/graphql`, health at
+    `/health` and `/status`, and every mounted application where it is mounted: `/metrics` after `observe.setup(app)`.
+    Without an application at `/`, that path leads to the docs. Calls of other processes come in at `/place`, if the app
+    has services at places and a key.
 
     Args:
         app: the app; registration ends here.
@@ -42,11 +52,29 @@ def site(app: App, *, cors: Collection[str] = ()) -> WSGIApplication:
     ours: dict[str, WSGIApplication] = {
         "/docs": docs.page(app, API),
         "/openapi.json": docs.description(app, API),
-        "/health": health(app),
-        "/status": status(app),
+        **_graphql(app),
+        **_always(app),
     }
+    if app.key and app.places and not _missing(RPC):
+        ours |= _place(app)
     _must_be_free(app, ours.keys())
     return _beside(rest.wsgi(app, prefix=API, cors=cors), Secure(Site({"/": _front, **ours, **app.mounts})))
+
+
+def hosting_site(app: App) -> WSGIApplication:
+    """Return the site of a process that is there for the calls of other processes, and serves nobody else.
+
+    Raises:
+        ConfigError: the app has no key that those calls could be signed with.
+        MissingExtra: what takes such calls over HTTP is not installed.
+    """
+    if not app.key:
+        raise ConfigError(
+            f"{app.name}: a service in a process of its own needs a key that calls are signed with, the same for all"
+            f" processes: set {app.name.upper()}_KEY."
+        )
+    metrics = {path: wsgi for path, wsgi in app.mounts.items() if path == "/metrics"}
+    return Secure(Site({**_always(app), **_place(app), **metrics}))
 
 
 def addresses(app: App) -> list[Address]:
@@ -56,10 +84,52 @@ def addresses(app: App) -> list[Address]:
         Address(API, f"REST: {count} operation{'' if count == 1 else 's'}"),
         Address("/docs", "their documentation, to read and to try"),
         Address("/openapi.json", "their description"),
-        Address("/health", "whether all works: 200 or 503"),
-        Address("/status", "name, version, uptime"),
+        *([] if _missing(GRAPHQL) else [Address("/graphql", "GraphQL, with a page to try it")]),
+        *_for_machines(app),
         *(Address(path, _described(path, mounted)) for path, mounted in sorted(app.mounts.items())),
     ]
+
+
+def lacking(app: App) -> list[str]:
+    """Return what the site of an app goes without, as a library is not installed: `Without GraphQL: ...`."""
+    wanted = {"GraphQL": GRAPHQL, **({"calls of other processes": RPC} if app.key and app.places else {})}
+    return [f"Without {what}: {error}" for what, module in wanted.items() if (error := _missing(module))]
+
+
+def hosting_addresses(app: App) -> list[Address]:
+    """Return what `hosting_site` serves where."""
+    metrics = [Address(path, _described(path, mounted)) for path, mounted in app.mounts.items() if path == "/metrics"]
+    return [Address(PLACE, f"calls to {', '.join(sorted(_hosted(app)))}"), *_for_machines(app), *metrics]
+
+
+def _for_machines(app: App) -> list[Address]:
+    return [Address("/health", "whether all works: 200 or 503"), Address("/status", "name, version, uptime")]
+
+
+def _hosted(app: App) -> list[str]:
+    return [name for name, place in app.places.items() if place.is_hosted]
+
+
+def _always(app: App) -> dict[str, WSGIApplication]:
+    return {"/health": health(app), "/status": status(app)}
+
+
+def _place(app: App) -> dict[str, WSGIApplication]:
+    return {PLACE: importlib.import_module(RPC).wsgi(app.host)}
+
+
+def _graphql(app: App) -> dict[str, WSGIApplication]:
+    if _missing(GRAPHQL):
+        return {}
+    return {"/graphql": importlib.import_module(GRAPHQL).wsgi(app, graphiql=True)}
+
+
+def _missing(module: str) -> MissingExtra | None:
+    try:
+        importlib.import_module(module)
+    except MissingExtra as error:
+        return error
+    return None
 
 
 def _beside(operations: WSGIApplication, others: WSGIApplication) -> WSGIApplication:

@@ -47,6 +47,20 @@ def load(target: str) -> App:
     return _named(module, place, name) if name else _only(module, place)
 
 
+def folder(target: str) -> Path:
+    """Return the folder that a target's own files belong to: that of its file, or of the package at its top.
+
+    Nothing is imported. A module that cannot be found has its folder here.
+    """
+    place = target.partition(":")[0]
+    if _is_path(place):
+        top, name = _importable(_python_file(place))
+        return top / name.partition(".")[0] if "." in name else top
+    _make_importable(Path.cwd())
+    spec = importlib.util.find_spec(place.partition(".")[0])
+    return Path(spec.origin).parent if spec is not None and spec.origin else Path.cwd()
+
+
 # --- the module ----------------------------------------------------------------------------------------------------
 
 

@@ -10,7 +10,7 @@ import msgspec
 import msgspec.inspect as mi
 
 from .errors import InvalidArgument, Problem
-from .examination import examine, first_problem, plain_message
+from .examination import examine, first_problem, known_parts, plain_message
 from .shape import (
     CannotTravel,
     Field,
@@ -86,6 +86,24 @@ class Wire(Generic[T]):
         except (msgspec.DecodeError, ValueError, TypeError, RecursionError) as error:
             raise self._explain(_read_anything(data, msgspec.msgpack.decode), error) from None
 
+    def tolerate_json(self, data: bytes) -> T:
+        """Read a value from JSON that somebody newer may have written: fields that are unknown here are left out.
+
+        Raises:
+            InvalidArgument: with every problem found.
+        """
+        try:
+            return self.decode_json(data)
+        except InvalidArgument:
+            return self.convert(known_parts(_read_anything(data), mi.type_info(self.form)))
+
+    def tolerate_msgpack(self, data: bytes) -> T:
+        """Read a value from MessagePack that somebody newer may have written; as `tolerate_json`."""
+        try:
+            return self.decode_msgpack(data)
+        except InvalidArgument:
+            return self.convert(known_parts(_read_anything(data, msgspec.msgpack.decode), mi.type_info(self.form)))
+
     def convert(self, raw: Any) -> T:
         """Take a value that is already decoded: plain dicts, lists, strings and numbers.
 
@@ -93,14 +111,14 @@ class Wire(Generic[T]):
             InvalidArgument: with every problem found.
         """
         try:
-            form = msgspec.convert(raw, self.form)
+            form = msgspec.convert(raw, self.form, str_keys=True)
             return form if self._into is None else self._into(form)
         except (msgspec.ValidationError, ValueError, TypeError, RecursionError) as error:
             raise self._explain(raw, error) from None
 
     def plain(self, value: T) -> Any:
         """Return the value as plain dicts, lists, strings and numbers, as it looks in JSON."""
-        return msgspec.to_builtins(value if self._out is None else self._out(value))
+        return msgspec.to_builtins(value if self._out is None else self._out(value), str_keys=True)
 
     def _explain(self, raw: Any, error: Exception, *, text: bool = False) -> InvalidArgument:
         steps = itertools.islice(examine(raw, mi.type_info(self.form), text=text), MOST_STEPS)
@@ -112,7 +130,10 @@ class Wire(Generic[T]):
 
 
 class Arguments(Wire[tuple[Any, ...]]):
-    """The arguments of a callable: one object keyed by parameter names on the wire, a tuple in their order here."""
+    """The arguments of a callable: one object keyed by parameter names on the wire, a tuple in their order here.
+
+    What is written leaves out the arguments that are their defaults.
+    """
 
     _into: Callable[[Any], tuple[Any, ...]]
 
@@ -127,7 +148,7 @@ class Arguments(Wire[tuple[Any, ...]]):
             InvalidArgument: with every problem found.
         """
         try:
-            return self._into(msgspec.convert(raw, self.form, strict=False))
+            return self._into(msgspec.convert(raw, self.form, strict=False, str_keys=True))
         except (msgspec.ValidationError, ValueError, TypeError, RecursionError) as error:
             raise self._explain(raw, error, text=True) from None
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
-from pathlib import Path
+from typing import NamedTuple
 from wsgiref.types import WSGIApplication
 
 import pytest
+from msgspec.structs import replace
 
 from mergepoint.db import Database, migrations
 from mergepoint.site import site
@@ -15,26 +17,59 @@ from newsroom.settings import DatabaseSettings, Settings, StoreSettings
 from newsroom.tests import samples
 from newsroom.tests.browser import get, post, send, upload
 from newsroom.tests.servers import new_database
+from newsroom.tests.splitting import KEY, empty, split
 
 LARGEST = 200_000
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def web(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[WSGIApplication]:
-    """Give the site of an empty newsroom, on each database in turn."""
-    if request.param == "sqlite":
-        yield from serve(f"sqlite:///{tmp_path}/newsroom.db", tmp_path)
-    else:
-        with new_database(request.getfixturevalue("postgres_url")) as url:
-            yield from serve(url, tmp_path)
+class Kind(NamedTuple):
+    """How a newsroom is set up: its database, and what carries calls to its files and its publishing."""
+
+    database: str
+    link: str
+
+    def __str__(self) -> str:
+        return f"{self.database}, {self.link}"
 
 
-def serve(url: str, folder: Path) -> Iterator[WSGIApplication]:
-    """Build the app and its site, and close it afterwards."""
-    app = build(Settings(DatabaseSettings(url), StoreSettings(folder / "files", LARGEST)))
+KINDS = [
+    Kind("sqlite", "local"),
+    Kind("postgres", "local"),
+    Kind("sqlite", "loopback"),
+    Kind("sqlite", "http"),
+    Kind("postgres", "grpc"),
+    Kind("sqlite", "zmq+tcp"),
+]
+
+
+@pytest.fixture(scope="module", params=KINDS, ids=str)
+def settings(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """Give the settings of a newsroom, each kind in turn; its other processes, if it has some, run meanwhile."""
+    kind, folder = request.param, tmp_path_factory.mktemp("newsroom")
+    with contextlib.ExitStack() as stack:
+        url = f"sqlite:///{folder}/newsroom.db"
+        if kind.database == "postgres":
+            url = stack.enter_context(new_database(request.getfixturevalue("postgres_url")))
+        own = Settings(DatabaseSettings(url), StoreSettings(folder / "files", LARGEST), key=KEY)
+        if kind.link in ("local", "loopback"):
+            yield replace(own, places=kind.link)
+        else:
+            yield replace(own, places=stack.enter_context(split(own, kind.link)))
+
+
+@pytest.fixture
+def web(settings: Settings) -> Iterator[WSGIApplication]:
+    """Give the site of an empty newsroom."""
+    yield from serve(settings)
+
+
+def serve(settings: Settings) -> Iterator[WSGIApplication]:
+    """Build the app and its site, with an empty database, and close it afterwards."""
+    app = build(settings)
     for resource in app.resources:
         if isinstance(resource, Database):
             migrations.upgrade(resource)
+            empty(resource)
     yield site(app)
     app.close()
 

@@ -10,9 +10,10 @@ from wsgiref.types import WSGIApplication
 
 import pytest
 
+from newsroom.settings import DatabaseSettings, Settings, StoreSettings
 from newsroom.tests import samples
 from newsroom.tests.browser import Answer, get, post, send, upload
-from newsroom.tests.test_app import serve
+from newsroom.tests.test_app import LARGEST, serve
 
 EVIL = "<img src=x onerror=alert(1)>"
 
@@ -20,7 +21,8 @@ EVIL = "<img src=x onerror=alert(1)>"
 @pytest.fixture
 def web(tmp_path: Path) -> Iterator[WSGIApplication]:
     """Give the site of an empty newsroom."""
-    yield from serve(f"sqlite:///{tmp_path}/newsroom.db", tmp_path)
+    url = f"sqlite:///{tmp_path}/newsroom.db"
+    yield from serve(Settings(DatabaseSettings(url), StoreSettings(tmp_path / "files", LARGEST)))
 
 
 def names(page: Answer) -> list[str]:

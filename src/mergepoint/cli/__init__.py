@@ -1,14 +1,40 @@
-"""Operations as commands: options from the signature, help from the docstring, failures as exit codes.
+"""Operations and plain functions as commands: options from the signature, help from the docstring, exit codes.
 
 ```
+manage = cli.manage(create)
+
 if __name__ == "__main__":
-    cli.group(app)()
+    manage()
 ```
 """
 
-from .group import EXIT_CODES, Failed, OperationCommand, Operations
+from click import confirm
+
+from .command import OperationCommand, headers
+from .completion import Completion, completions, quiet
+from .failures import EXIT_CODES, Failed
+from .group import Operations
+from .manage import Manage
+from .program import Program
 
 group = Operations
 """Return the operations of an app as a click group; see `Operations` for the arguments."""
 
-__all__ = ["EXIT_CODES", "Failed", "OperationCommand", "Operations", "group"]
+manage = Manage
+"""Return the command of an application as a click group; see `Manage` for the arguments."""
+
+__all__ = [
+    "EXIT_CODES",
+    "Completion",
+    "Failed",
+    "Manage",
+    "OperationCommand",
+    "Operations",
+    "Program",
+    "completions",
+    "confirm",
+    "group",
+    "headers",
+    "manage",
+    "quiet",
+]

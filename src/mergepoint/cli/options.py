@@ -12,10 +12,15 @@ from typing import Any, BinaryIO, get_origin
 import click
 import msgspec
 import msgspec.inspect as mi
+from click.shell_completion import CompletionItem
 
-from ..contract import Contract, Parameter
+from ..contract import Contract, Parameter, is_upload
 from ..errors import InvalidArgument, Problem
-from ..types import UNSET, Upload
+from ..types import UNSET, Meta, Upload
+from ..wire import Arguments
+
+PATH = Meta(extra={"path": True})
+"""Marks a text that is the path of a file or a folder."""
 
 _LISTS = (mi.ListType, mi.SetType, mi.FrozenSetType, mi.VarTupleType)
 _METAVARS: dict[type[mi.Type], str] = {
@@ -40,55 +45,117 @@ def flag(name: str) -> str:
 
 def option(parameter: Parameter) -> click.Option:
     """Return the option by which callers give a parameter; nothing is converted here, that is the contract's work."""
-    info = None if _is_upload(parameter) else _bare(mi.type_info(parameter.type))
     declarations = [parameter.name, flag(parameter.name)]
-    if isinstance(info, mi.BoolType):
+    if isinstance(_info(parameter), mi.BoolType):
         declarations[1] += "/" + flag(f"no_{parameter.name}")
-        return click.Option(declarations, default=None, help=_help(parameter))
+        return click.Option(declarations, default=None, help=_option_help(parameter))
     return click.Option(
         declarations,
         type=click.STRING,
-        multiple=_repeats(parameter, info),
-        metavar=_metavar(info),
-        help=_help(parameter),
+        multiple=is_list(parameter),
+        metavar=metavar(parameter),
+        help=_option_help(parameter),
+        shell_complete=_completions(parameter),
     )
 
 
-def _help(parameter: Parameter) -> str:
-    repeats = not _is_upload(parameter) and isinstance(_bare(mi.type_info(parameter.type)), _LISTS)
-    notes = [note for note in (_default(parameter), "repeat for more" if repeats else "") if note]
-    return "  ".join(filter(None, [parameter.doc, f"[{'; '.join(notes)}]" if notes else ""]))
+def argument(parameter: Parameter) -> click.Argument:
+    """Return the argument, a value without an option, by which callers give a parameter."""
+    name = parameter.name.strip("_").upper()
+    made = click.Argument(
+        [parameter.name],
+        type=click.STRING,
+        nargs=-1 if is_list(parameter) else 1,
+        required=False,  # what is missing is found with everything else that is wrong
+        metavar=(name if parameter.required else f"[{name}]") + ("..." if is_list(parameter) else ""),
+        shell_complete=_completions(parameter),
+    )
+    made.name = parameter.name  # click would have it in lower case
+    return made
+
+
+def documentation(parameter: Parameter, *notes: str) -> str:
+    """Return what help says of a parameter: its documentation and, in brackets, its default and what else is noted."""
+    noted = "; ".join(filter(None, (_default(parameter), *notes)))
+    return "  ".join(filter(None, [parameter.doc, noted and f"[{noted}]"]))
+
+
+def choices(parameter: Parameter) -> list[str]:
+    """Return the values that a parameter may have, if they are few: those of an enum, a Literal, a bool."""
+    if is_upload(parameter.type):
+        return []
+    info = _info(parameter)
+    return _choices(_bare(info.item_type) if isinstance(info, _LISTS) else info)
+
+
+def metavar(parameter: Parameter) -> str:
+    """Return the word that stands for a value in help: `TEXT`, `[fruit|insects]`, `JSON`."""
+    if is_upload(parameter.type):
+        return "FILE"
+    return "PATH" if is_path(parameter) else _metavar(_info(parameter))
+
+
+def is_list(parameter: Parameter) -> bool:
+    """Tell whether several values may be given."""
+    return isinstance(_info(parameter), _LISTS)
+
+
+def is_path(parameter: Parameter) -> bool:
+    """Tell whether the value is the path of a file or a folder."""
+    return not is_upload(parameter.type) and _is_path(mi.type_info(parameter.type))
+
+
+def _completions(parameter: Parameter) -> Any:
+    """Return what completes the value in a shell; None leaves it to the user."""
+    if is_upload(parameter.type) or is_path(parameter):
+        return lambda ctx, param, incomplete: [CompletionItem(incomplete, type="file")]
+    known = choices(parameter)
+    return (lambda ctx, param, incomplete: [c for c in known if c.startswith(incomplete)]) if known else None
+
+
+def _option_help(parameter: Parameter) -> str:
+    required = "required" if parameter.required else ""
+    return documentation(parameter, required, "repeat for more" if is_list(parameter) else "")
 
 
 def _default(parameter: Parameter) -> str:
-    if parameter.required:
-        return "required"
-    if parameter.sensitive or parameter.default in (None, UNSET, "", (), []):
+    if parameter.required or parameter.sensitive or parameter.default in (None, UNSET, "", (), []):
         return ""
     text = str(msgspec.to_builtins(parameter.default, enc_hook=str))
     return f"default: {text.lower() if isinstance(parameter.default, bool) else text}"
 
 
-def _is_upload(parameter: Parameter) -> bool:
-    return parameter.type is Upload or Upload in getattr(parameter.type, "__args__", ())
+def _info(parameter: Parameter) -> mi.Type:
+    """Return the type of a value; files count as the texts that name them."""
+    if is_upload(parameter.type):
+        return mi.ListType(mi.StrType()) if get_origin(parameter.type) is list else mi.StrType()
+    return _bare(mi.type_info(parameter.type))
 
 
-def _repeats(parameter: Parameter, info: mi.Type | None) -> bool:
-    return isinstance(info, _LISTS) if info else get_origin(parameter.type) is list
+def _choices(info: mi.Type) -> list[str]:
+    if isinstance(info, mi.BoolType):
+        return ["true", "false"]
+    if isinstance(info, mi.EnumType):
+        return [str(member.value) for member in info.cls]
+    return [str(value) for value in info.values] if isinstance(info, mi.LiteralType) else []
 
 
-def _metavar(info: mi.Type | None) -> str:
-    if info is None:
-        return "FILE"
+def _metavar(info: mi.Type) -> str:
     if isinstance(info, _LISTS):
         return _metavar(_bare(info.item_type))
-    if isinstance(info, mi.EnumType):
-        return f"[{'|'.join(str(member.value) for member in info.cls)}]"
-    if isinstance(info, mi.LiteralType):
-        return f"[{'|'.join(map(str, info.values))}]"
+    if known := _choices(info):
+        return f"[{'|'.join(known)}]"
     if isinstance(info, mi.UnionType) and not _takes_json(info):
         return "|".join(dict.fromkeys(_metavar(_bare(member)) for member in info.types))
     return _METAVARS.get(type(info), "JSON")
+
+
+def _is_path(info: mi.Type) -> bool:
+    if isinstance(info, mi.Metadata):
+        return bool((info.extra or {}).get("path")) or _is_path(info.type)
+    if isinstance(info, mi.UnionType):
+        return any(map(_is_path, info.types))
+    return isinstance(info, _LISTS) and _is_path(info.item_type)
 
 
 def _bare(info: mi.Type) -> mi.Type:
@@ -124,13 +191,57 @@ def read(contract: Contract, given: Mapping[str, Any], files: ExitStack) -> tupl
         InvalidArgument: with everything that is wrong.
     """
     present = {name: value for name, value in given.items() if value not in (None, ())}
-    raw = {p.name: _plain(p, present[p.name]) for p in contract.parameters if p.name in present}
-    values = contract.arguments.convert_text(raw)
-    return (*values, *(_uploads(p, present.get(p.name), files) for p in contract.uploads))
+    problems: list[Problem] = []
+    values = _values(contract, present, problems)
+    uploads = _all_uploads(contract, present, files, problems)
+    if problems:
+        raise InvalidArgument.of(*problems)
+    return (*values, *uploads)
+
+
+def read_one(contract: Contract, parameter: Parameter, given: Any, files: ExitStack) -> None:
+    """Read the value of one parameter, as `read` does, to see whether it fits.
+
+    Raises:
+        InvalidArgument: it does not.
+    """
+    if is_upload(parameter.type):
+        _uploads(parameter, given, files)
+    else:
+        field = contract.fields[contract.parameters.index(parameter)]
+        Arguments(parameter.name, [field]).convert_text({parameter.name: _plain(parameter, given)})
+
+
+def _values(contract: Contract, present: Mapping[str, Any], problems: list[Problem]) -> tuple[Any, ...]:
+    raw: dict[str, Any] = {}
+    for parameter in contract.parameters:
+        if parameter.name in present:
+            try:
+                raw[parameter.name] = _plain(parameter, present[parameter.name])
+            except InvalidArgument as error:
+                problems.extend(error.problems)
+    told = {problem.path for problem in problems}
+    try:
+        return contract.arguments.convert_text(raw)
+    except InvalidArgument as error:
+        problems.extend(problem for problem in error.problems if problem.path not in told)
+        return ()
+
+
+def _all_uploads(
+    contract: Contract, present: Mapping[str, Any], files: ExitStack, problems: list[Problem]
+) -> list[Any]:
+    found = []
+    for parameter in contract.uploads:
+        try:
+            found.append(_uploads(parameter, present.get(parameter.name), files))
+        except InvalidArgument as error:
+            problems.extend(error.problems)
+    return found
 
 
 def _plain(parameter: Parameter, given: Any) -> Any:
-    info = _bare(mi.type_info(parameter.type))
+    info = _info(parameter)
     if isinstance(info, _LISTS):
         return [_text_or_json(parameter, info.item_type, text) for text in given]
     return _text_or_json(parameter, info, given)
@@ -144,7 +255,8 @@ def _text_or_json(parameter: Parameter, info: mi.Type, given: Any) -> Any:
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         reason = str(error).removeprefix("JSON is malformed: ")
         example = f"{flag(parameter.name)} '{{...}}', or @file.json"
-        raise _wrong(parameter, f"Expected JSON, such as {example}; got {given!r}: {reason}") from None
+        got = "" if parameter.sensitive else f"; got {given!r}"
+        raise _wrong(parameter, f"Expected JSON, such as {example}{got}: {reason}") from None
 
 
 def _json_text(parameter: Parameter, given: str) -> bytes:

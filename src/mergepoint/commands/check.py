@@ -6,13 +6,19 @@ import importlib
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
+from typing import Any
 
 import click
 
+from .. import lock
 from .. import target as targets
 from ..app import App, Resource
 from ..cli import Failed, Operations
 from ..errors import MergepointError, MissingExtra
+from ..place import LOCAL, Place
+from ..redact import text as without_secrets
+from . import check_protocols
+from .check_contract import Recorded
 from .examples import Command
 
 ADAPTERS = {"REST": "mergepoint.commands.check_rest"}
@@ -27,32 +33,55 @@ Check = tuple[str, Callable[[], str]]
     examples=[
         "mergepoint check hello.py",
         "mergepoint check --offline hello.py    in a build, where no database runs",
+        "mergepoint check --update hello.py     record in contract.lock what changed",
     ],
 )
-@click.argument("target")
-@click.option("--offline", is_flag=True, help="Leave out what needs other services: databases, brokers.")
-def check(target: str, offline: bool) -> None:
-    """Check that the app can be served and that its resources work.
+@click.argument("target", type=click.Path())
+@click.option("--offline", is_flag=True, help="Leave out what needs other processes: databases, brokers, places.")
+@click.option("--update", is_flag=True, help="Record in contract.lock what the app promises now.")
+@click.option("--accept-breaking", is_flag=True, help="With --update: record changes that break users, too.")
+def check(target: str, offline: bool, update: bool, accept_breaking: bool) -> None:
+    """Check that the app can be served, that its resources work, and that it keeps what contract.lock promises.
 
     The exit code is 1 if something does not.
     """
+    if accept_breaking and not update:
+        raise click.UsageError(
+            f"--accept-breaking goes with --update: mergepoint check --update --accept-breaking {target}"
+        )
     with closing(targets.load(target)) as app:
         click.echo(f"ok    {target}: app {app.name}")
-        failed = [name for name, run in _checks(app, offline=offline) if not _holds(name, run)]
+        recorded = Recorded(app, targets.folder(target) / lock.NAME, target)
+        contract = partial(recorded.update, accept_breaking=accept_breaking) if update else recorded.check
+        failed = [name for name, run in _checks(app, contract, offline=offline) if not _holds(name, run)]
     if failed:
         raise Failed(f"{len(failed)} of the checks failed: {', '.join(failed)}.", 1)
 
 
-def _checks(app: App, *, offline: bool) -> Iterator[Check]:
+def _checks(app: App, contract: Callable[[], str], *, offline: bool) -> Iterator[Check]:
     yield "operations", lambda: f"{len(app.operations)}"
+    yield "contract", contract
     yield "commands", lambda: f"{len(Operations(app).commands)}, with their options"
     for adapter, module in ADAPTERS.items():
         try:
             yield from importlib.import_module(module).checks(app)
         except MissingExtra as error:
             click.echo(f"skip  {adapter}: {error}")
+    yield from check_protocols.checks(app)
+    for place in () if offline else app.places.values():
+        yield _where(place), partial(_reached, place)
     for resource in () if offline else app.resources:
         yield resource.name, partial(_works, resource)
+
+
+def _where(place: Place[Any]) -> str:
+    name = f"place {place.name}"
+    return name if place.address == LOCAL else f"{name} at {without_secrets(place.address)}"
+
+
+def _reached(place: Place[Any]) -> str:
+    place.check()
+    return "here" if place.address == LOCAL else "works"
 
 
 def _works(resource: Resource) -> str:
@@ -63,6 +92,9 @@ def _works(resource: Resource) -> str:
 def _holds(name: str, run: Callable[[], str]) -> bool:
     try:
         said = run()
+    except MissingExtra as error:
+        click.echo(f"skip  {name}: {error}")
+        return True
     except MergepointError as error:
         click.echo(f"FAIL  {name}: {error}")
     except Exception as error:  # noqa: BLE001 - whatever a check raises is what it found

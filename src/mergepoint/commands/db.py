@@ -32,7 +32,7 @@ def db() -> None:
 def _on_database(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command its TARGET and the option that chooses among several databases."""
     command = click.option("--database", metavar="NAME", help="Which one, if the app has several.")(command)
-    return click.argument("target")(command)
+    return click.argument("target", type=click.Path())(command)
 
 
 @db.command()

@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
-from ..cli import Failed
-from ..errors import MergepointError, MissingExtra
+from ..cli import Failed, Program
+from ..errors import MissingExtra
 from .examples import Group
 
 
-class Commands(Group):
+class Commands(Program, Group):
     """A group that knows its commands by name and summary, and imports the one that runs.
 
     Args:
@@ -38,8 +39,17 @@ class Commands(Group):
         try:
             return getattr(importlib.import_module(module), name)  # type: ignore[no-any-return]
         except MissingExtra as error:
+            if ctx.resilient_parsing:  # a shell completes a word, and nobody would see why not
+                return None
             needs = str(error).partition(" needs ")[2]
             raise Failed(f"`{ctx.command_path} {cmd_name}` needs {needs}", 1) from None
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete the name of a command without importing any."""
+        if incomplete.startswith("-"):
+            return super(click.Group, self).shell_complete(ctx, incomplete)
+        found = ((name, summary) for name, (_, summary) in self.places.items() if name.startswith(incomplete))
+        return [CompletionItem(name, help=summary) for name, summary in found]
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -57,10 +67,3 @@ class Commands(Group):
         """List the commands without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, summary) for name, (_, summary) in self.places.items()])
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; an error of Mergepoint is told without a traceback, with exit code 2."""
-        try:
-            return super().invoke(ctx)
-        except MergepointError as error:
-            raise Failed(str(error), 2) from None

@@ -1,4 +1,4 @@
-"""`mergepoint run`: serve an app over HTTP."""
+"""`mergepoint run`: serve an app, or some of its services."""
 
 from __future__ import annotations
 
@@ -14,11 +14,18 @@ from .examples import Command
 
 @click.command(
     cls=Command,
-    examples=["mergepoint run hello.py --reload", "mergepoint run bats.app:create --host 0.0.0.0 --workers 4"],
+    examples=[
+        "mergepoint run hello.py --reload",
+        "mergepoint run bats.app:create --host 0.0.0.0 --workers 4",
+        "mergepoint run bats.app:create --only roost --port 8001",
+    ],
 )
-@click.argument("target")
+@click.argument("target", type=click.Path())
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at; 0.0.0.0 for all.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 takes any free port.")
+@click.option("--grpc-port", type=click.IntRange(0, 65535), help="The port of gRPC.  [default: 50051, if it is free]")
+@click.option("--zmq", metavar="ADDRESS", help="Serve ZeroMQ too, such as at tcp://127.0.0.1:5555.")
+@click.option("--only", multiple=True, metavar="SERVICE", help="Host this service and nothing else.  [repeat for more]")
 @click.option("--reload", is_flag=True, help="Load the app again when a file below this folder changes.")
 @click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes; often one per core.")
 @click.option(
@@ -42,5 +49,8 @@ from .examples import Command
     "--grace", type=click.IntRange(1), default=30, show_default=True, help="Seconds for requests in flight at the end."
 )
 def run(**options: Any) -> None:
-    """Serve the app: REST below /api, its docs at /docs, health at /health, and what it mounts."""
+    """Serve the app: REST below /api, its docs at /docs, GraphQL at /graphql, gRPC, health at /health, what it mounts.
+
+    With --only, host services of the app for its other processes: see `mergepoint places`.
+    """
     serve(Settings(**options))

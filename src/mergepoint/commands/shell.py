@@ -19,14 +19,14 @@ import click
 from .. import target as targets
 from ..app import App
 from ..call import Call
-from ..cli.group import headers
+from ..cli import headers
 from ..contract import REQUIRED
 from ..operation import Operation
 from .examples import Command
 
 
 @click.command(cls=Command, examples=["mergepoint shell hello.py", '>>> greet(name="Bat")', "'Hello, Bat!'"])
-@click.argument("target")
+@click.argument("target", type=click.Path())
 @click.option("--header", multiple=True, metavar="NAME=VALUE", help="Metadata of every call.  [repeat for more]")
 def shell(target: str, header: tuple[str, ...]) -> None:
     """Open an interactive Python where the operations of the app are functions.

@@ -47,6 +47,7 @@ def tracing(tracer_provider: TracerProvider) -> Callable[[Call], AbstractContext
             record_exception=False,
             set_status_on_exception=False,
         ) as span:
+            propagator.inject(call.onward)
             try:
                 yield
             except BaseException as error:

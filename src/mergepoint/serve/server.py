@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import functools
 import math
 import os
-import socket
 import sys
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
@@ -18,7 +17,9 @@ from granian.constants import Interfaces
 from granian.log import LogLevels
 from granian.server.mp import MPServer
 
-from ..errors import ConfigError
+from .. import target as targets
+from . import ports
+from .beside import Beside
 from .worker import Load, load
 
 THREADS = 4
@@ -55,6 +56,9 @@ class Settings(msgspec.Struct, frozen=True):
         json_logs: True for JSON, False for text, None for text on a terminal and JSON elsewhere.
         access_log: True for a line per request; it costs more than many a request does.
         grace: the seconds that requests in flight have to finish when the server stops.
+        grpc_port: the port of gRPC; 0 for any free one, None for 50051 if it is free.
+        zmq: the address to serve ZeroMQ at, such as `tcp://127.0.0.1:5555`; None for none.
+        only: the services to host, for the calls of other processes alone; empty for the whole app.
     """
 
     target: str
@@ -68,6 +72,9 @@ class Settings(msgspec.Struct, frozen=True):
     json_logs: bool | None = None
     access_log: bool = False
     grace: int = 30
+    grpc_port: int | None = None
+    zmq: str | None = None
+    only: tuple[str, ...] = ()
 
 
 def run(settings: Settings) -> None:
@@ -80,13 +87,13 @@ def run(settings: Settings) -> None:
         ConfigError: the address cannot be used.
         SystemExit: 2 if the app cannot be loaded (the reason is on standard error), 1 if a worker crashed.
     """
-    host, port = _free(settings.host, settings.port)
-    with tempfile.TemporaryDirectory(prefix="mergepoint-") as folder:
+    with ExitStack() as kept, tempfile.TemporaryDirectory(prefix="mergepoint-") as folder:
+        at = ports.choose(settings.host, settings.port, settings.grpc_port, settings.zmq, kept)
         if settings.workers > 1:
             os.environ.setdefault("MERGEPOINT_METRICS_DIR", str(Path(folder, "metrics")))
-        wishes = _wishes(settings, host, port, folder)
+        wishes = _wishes(settings, at, folder)
         try:
-            _server(settings, host, port).serve(target_loader=functools.partial(load, wishes), wrap_loader=False)
+            _server(settings, at.host, at.port).serve(target_loader=functools.partial(load, wishes), wrap_loader=False)
         finally:
             if Path(folder, "unusable").exists() and not settings.reload:
                 sys.exit(2)
@@ -133,43 +140,31 @@ def _server(settings: Settings, host: str, port: int) -> _Server:
     return server
 
 
-def _wishes(settings: Settings, host: str, port: int, folder: str) -> Load:
+def _wishes(settings: Settings, at: ports.Addresses, folder: str) -> Load:
     return Load(
         target=settings.target,
-        host=host,
-        port=port,
-        address=_address(settings.host, port),
+        host=at.host,
+        port=at.port,
+        address=ports.for_people(f"http://{ports.bracketed(settings.host)}:{at.port}"),
         cors=settings.cors,
         log_level=settings.log_level,
         json_logs=settings.json_logs,
         patient=settings.reload,
         folder=folder,
+        only=settings.only,
+        beside=_beside(settings, at, folder),
     )
 
 
-def _free(host: str, port: int) -> tuple[str, int]:
-    """Return the address to listen at. Granian shares ports, and would take one that another program has."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        with socket.create_server((host, port), family=family) as probe:
-            name = probe.getsockname()
-            return name[0], name[1]
-    except OSError as error:
-        raise ConfigError(_unusable(host, port, error)) from None
-
-
-def _unusable(host: str, port: int, error: OSError) -> str:
-    match error.errno:
-        case errno.EADDRINUSE:
-            return f"Port {port} at {host} is taken by another program; choose another: --port {port + 1}"
-        case errno.EACCES:
-            return f"Port {port} is for the administrator (below 1024); choose another: --port {port + 8000}"
-        case _:
-            reason = (error.strerror or str(error)).partition(" (")[0]
-            return f"Expected an address of this machine, got {host}: {reason}"
-
-
-def _address(host: str, port: int) -> str:
-    """Return the URL that a person on this machine would open."""
-    name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104 - shown, not bound
-    return f"http://{name}:{port}"
+def _beside(settings: Settings, at: ports.Addresses, folder: str) -> Beside:
+    return Beside(
+        folder=folder,
+        grpc=at.grpc,
+        grpc_asked=settings.grpc_port is not None,
+        grpc_refused=at.grpc_refused,
+        zmq=at.zmq,
+        hosting=bool(settings.only),
+        locks=str(targets.folder(settings.target)),
+        workers=settings.workers,
+        grace=settings.grace,
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import logging
 import multiprocessing
@@ -22,9 +23,10 @@ import msgspec
 
 from .. import target as targets
 from ..app import App, Resource
-from ..errors import MergepointError, MissingExtra, RegistrationError
-from ..site import addresses, site
+from ..errors import ConfigError, MergepointError, MissingExtra, RegistrationError
+from ..site import addresses, hosting_addresses, hosting_site, lacking, site
 from ..wsgi import problem
+from .beside import Beside, Servers
 
 OBSERVE = "mergepoint.observe"
 """Imported by its name in the worker, as an app is served without it where its libraries are missing."""
@@ -46,6 +48,8 @@ class Load(msgspec.Struct, frozen=True):
         json_logs: True for JSON, False for text, None for text on a terminal and JSON elsewhere.
         patient: True if an app that cannot be loaded is waited for, because its author works on it.
         folder: where the processes of this run leave each other notes: `announced`, `unusable`.
+        only: the services to host, if this process is there for the calls of others alone.
+        beside: what to serve beside HTTP.
     """
 
     target: str
@@ -57,6 +61,8 @@ class Load(msgspec.Struct, frozen=True):
     json_logs: bool | None
     patient: bool
     folder: str
+    only: tuple[str, ...]
+    beside: Beside
 
 
 def load(wishes: Load) -> WSGIApplication:
@@ -70,15 +76,45 @@ def load(wishes: Load) -> WSGIApplication:
         sys.dont_write_bytecode = True
     try:
         app, notes = _observed(wishes)
-        application = site(app, cors=wishes.cors)
+        # Processes of multiprocessing end without running `atexit`; this is what they run instead.
+        Finalize(app, app.close, exitpriority=0)
+        return _served(app, notes, wishes)
     except MergepointError as error:
         return _without_app(wishes, error)
-    # Processes of multiprocessing end without running `atexit`; this is what they run instead.
-    Finalize(app, app.close, exitpriority=0)
+
+
+def _served(app: App, notes: list[str], wishes: Load) -> WSGIApplication:
+    _take_in(app, wishes.only)
+    application = hosting_site(app) if wishes.only else site(app, cors=wishes.cors)
+    servers = Servers(wishes.beside)
+    servers.start(app)
+    Finalize(servers, servers.stop, exitpriority=1)
     if _is_first(wishes.folder, "announced"):
-        told = announcement(app, wishes.address, notes)
+        served = hosting_addresses(app) if wishes.only else addresses(app)
+        rows = [(wishes.address + at.path, at.what) for at in served]
+        rows += [(server.address, server.what) for server in servers.running]
+        notes += [*([] if wishes.only else lacking(app)), *servers.notes]
+        told = announcement(app, rows, notes)
         threading.Thread(target=_announce, args=(told, wishes.host, wishes.port), daemon=True).start()
     return application
+
+
+def _take_in(app: App, only: tuple[str, ...]) -> None:
+    """Host these services here, wherever they are said to run, and no others; all of them if none is named.
+
+    Raises:
+        ConfigError: the app has no service of this name.
+    """
+    for name in only:
+        if name not in app.places:
+            near = difflib.get_close_matches(name, app.places, 1)
+            there = f"{', '.join(app.places) or 'it has none'}"
+            expected = f"expected a service of {app.name} that is at a place: {there}."
+            raise ConfigError(f"--only {name}: " + (f"did you mean `{near[0]}`?" if near else expected))
+        app.places[name].take_in()
+    for place in app.places.values():
+        if only and place.name not in only:
+            place.keep_in()
 
 
 def _end_with_parent() -> None:
@@ -150,13 +186,13 @@ def _announce(told: str, host: str, port: int) -> None:
     print(told, flush=True)  # noqa: T201 - what the user waits for
 
 
-def announcement(app: App, address: str, notes: Iterable[str]) -> str:
+def announcement(app: App, rows: list[tuple[str, str]], notes: Iterable[str]) -> str:
     """Return what is served where, for people."""
-    rows = [(address + at.path, at.what) for at in addresses(app)]
     width = max(len(url) for url, _ in rows)
     lines = [f"  {url.ljust(width)}  {what}" for url, what in rows]
     owned = [f"It stands on: {repr(r).strip('<>')}." for r in app.resources if _tells_of_itself(r)]
-    return "\n".join([f"{app.name} is served:", *lines, *owned, *notes, "Ctrl+C stops it."])
+    elsewhere = [f"Elsewhere: {repr(place).strip('<>')}." for place in app.places.values() if not place.is_here]
+    return "\n".join([f"{app.name} is served:", *lines, *notes, *owned, *elsewhere, "Ctrl+C stops it."])
 
 
 def _tells_of_itself(resource: Resource) -> bool:

@@ -149,7 +149,7 @@ def _passed_on(expires: float) -> dict[str, str]:
     headers = {} if expires == float("inf") else {"mergepoint-timeout": f"{max(expires - monotonic(), 0.001):.3f}"}
     if call := calls.current():
         headers["x-request-id"] = call.request_id
-        headers.update({name: call.metadata[name] for name in ("traceparent", "tracestate") if name in call.metadata})
+        headers.update(call.onward)
     return headers
 
 
@@ -260,7 +260,7 @@ class _Method:
 
     def _decoded(self, wire: Wire[Any], body: bytes) -> Any:
         try:
-            return wire.decode_json(body)
+            return wire.tolerate_json(body)
         except InvalidArgument as error:
             raise self._unexpected(str(error)) from error
 

@@ -77,9 +77,11 @@ def _segment(text: str) -> str:
 def _pairs(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield values as text, those of a list one by one."""
     for name, value in values.items():
-        if value == []:
+        if value in ([], ()):
             raise InvalidArgument.of(Problem(f"$.{name}", "An empty list cannot be told from none in a query or form"))
-        for item in value if isinstance(value, list) else [value]:
+        if value is None:
+            raise InvalidArgument.of(Problem(f"$.{name}", "None cannot be told in a query or form; leave it out"))
+        for item in value if isinstance(value, list | tuple) else [value]:
             yield name, _text(item)
 
 

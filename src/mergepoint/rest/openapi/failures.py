@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterable, Iterator
 from itertools import groupby
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -13,7 +13,7 @@ from ...access import anyone
 from ...access import describe as name_of
 from ...errors import Kind, Problem
 from ...faults import Declared, Fault
-from ...types import UNSET, Unset
+from ...types import UNSET, Meta, Unset
 from ..negotiation import OFFERED
 from ..problems import MEDIA_TYPE, details, phrase, status_of
 from ..routes import Route
@@ -44,7 +44,8 @@ class ProblemDetails(msgspec.Struct, frozen=True, omit_defaults=True):
     detail: str
     request_id: str
     errors: tuple[Problem, ...] = ()
-    fields: dict[str, Any] = {}
+    # Said aloud, because generators of clients take an object without it for one that is always empty.
+    fields: Annotated[dict[str, Any], Meta(extra_json_schema={"additionalProperties": True})] = {}
     incident: str | Unset = UNSET
 
 

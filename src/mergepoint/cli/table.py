@@ -46,7 +46,9 @@ def _lines(row: Row, widths: list[int]) -> Iterator[str]:
 
 def _wrapped(cell: str, width: int) -> list[str]:
     """Break a cell into lines: between words, and within a path after a slash."""
-    longest = width - len(INDENT) - 1
+    if len(cell) <= width and "\n" not in cell:
+        return [cell]
+    longest = max(1, width - len(INDENT) - 1)
     lines = [""]
     for piece in re.findall(rf"[^\s/]{{1,{longest}}}[\s/]?|[\s/]", cell):
         if len(lines[-1]) + len(piece.rstrip()) > width:

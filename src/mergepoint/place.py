@@ -1,0 +1,318 @@
+"""Places: where a service runs, and the object that stands for it wherever that is."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import inspect
+import logging
+import os
+import re
+import secrets
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from contextvars import Context
+from importlib.metadata import entry_points
+from typing import Any, Generic, Literal, TypeVar, cast
+
+import msgspec
+
+from .border import border
+from .contract import read
+from .errors import ConfigError, Failure, RegistrationError
+from .faults import ErrorTable
+from .hosting import Host
+from .operation import Policy
+from .proxy import Function, Proxy, in_thread, public_methods, stand_in
+from .remote import Link, Remote, RemoteMethod
+from .resilience import Resilience
+
+S = TypeVar("S")
+Kind = Literal["query", "command"]
+
+LINKS = "mergepoint.links"
+"""The entry points that name, for each scheme of an address, what carries calls there."""
+
+LOCAL, LOOPBACK = "local", "loopback"
+SHORTEST_KEY = 16
+SECONDS_TO_CHECK = 2.0
+
+logger = logging.getLogger("mergepoint")
+
+
+class Places(msgspec.Struct, frozen=True):
+    """Where the services of an app run, and how calls to them are made.
+
+    Attributes:
+        at: the address of each service by name: `local`, `loopback`, or a URL; `*` for all others.
+        key: what calls between processes are signed with, the same everywhere; at least 16 characters.
+        resilience: how a service that fails is borne.
+    """
+
+    at: Mapping[str, str] = {}
+    key: str | None = None
+    resilience: Resilience = Resilience()
+
+    def __post_init__(self) -> None:
+        if self.key is not None and len(self.key) < SHORTEST_KEY:
+            raise ConfigError(f"The key for calls between services is too short: at least {SHORTEST_KEY} characters.")
+
+    @classmethod
+    def read(cls, text: str, key: str | None = None) -> Places:
+        """Read places from text: `local`, `loopback`, or `files=http://host:8001, publishing=grpc://host:50051`.
+
+        Raises:
+            ConfigError: it has another form.
+        """
+        at = {}
+        for part in filter(None, (part.strip() for part in text.split(","))):
+            name, equals, address = part.partition("=")
+            at[name.strip() if equals else "*"] = address.strip() if equals else part
+        for address in at.values():
+            _must_be_address(address, text)
+        return cls(at, key or None)
+
+    @classmethod
+    def of_environment(cls, app: str, environ: Mapping[str, str] = os.environ) -> Places:
+        """Read places from `<APP>_PLACES` and `<APP>_KEY`.
+
+        Raises:
+            ConfigError: a value has another form.
+        """
+        return cls.read(environ.get(f"{app.upper()}_PLACES", ""), environ.get(f"{app.upper()}_KEY"))
+
+    def address(self, name: str) -> str:
+        """Return where a service runs."""
+        return self.at.get(name) or self.at.get("*") or LOCAL
+
+    def must_name_only(self, names: list[str]) -> None:
+        """Raise ConfigError if a service is placed that does not exist."""
+        for name in self.at.keys() - {"*", *names}:
+            near = difflib.get_close_matches(name, names, 1)
+            meant = f"did you mean `{near[0]}`?" if near else f"there are: {', '.join(names) or 'none'}."
+            raise ConfigError(f"places: no service is called `{name}`; {meant}")
+
+    def signing_key(self, address: str) -> bytes:
+        """Return the key that calls to an address are signed with.
+
+        Raises:
+            ConfigError: there is none, and nothing else would prove to the other side who is calling.
+        """
+        if self.key:
+            return self.key.encode()
+        if "certificate=" in address:
+            return b""  # mutual TLS is the proof
+        raise ConfigError(
+            "Services in several processes need a key that calls between them are signed with: secret, and the same for"
+            f" all of them. Set <APP>_KEY, for instance to {secrets.token_urlsafe(32)}"
+        )
+
+
+def _must_be_address(address: str, text: str) -> None:
+    if address not in (LOCAL, LOOPBACK) and not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^\s]+", address):
+        raise ConfigError(
+            "places: expected `local`, `loopback`, or addresses such as files=http://127.0.0.1:8001,"
+            f" publishing=grpc://127.0.0.1:50051; got {text!r}."
+        )
+
+
+class Surroundings(msgspec.Struct, frozen=True):
+    """What a place needs of its app.
+
+    Attributes:
+        errors: the table of errors that may cross the border.
+        host: what answers the calls of others in this process.
+    """
+
+    errors: Callable[[], ErrorTable]
+    host: Callable[[], Host]
+
+
+class Place(Generic[S]):
+    """A service and where it runs.
+
+    Attributes:
+        name: such as `roost`.
+        service: its class.
+        address: `local`, `loopback` or a URL.
+        methods: its public methods by name, each with its contract.
+        proxy: the object to call; it has the methods of the service.
+    """
+
+    def __init__(
+        self, name: str, service: Callable[..., S], build: Callable[[], S], places: Places, around: Surroundings
+    ) -> None:
+        self.name = name
+        self.service = service
+        self.address = places.address(name)
+        self.methods = {
+            method: read(function, where=f"{name}.{method}", provided={})
+            for method, function in public_methods(service)
+        }
+        self.policies: dict[str, tuple[Kind, Policy]] = {}
+        self._build = build
+        self._kept_in = False
+        self._places = places
+        self._around = around
+        self._lock = threading.RLock()
+        self._instance: S | None = None
+        self._remote: Remote | None = None
+        functions = {
+            method: stand_in(bound, functools.partial(self._resolved, method), self.methods[method])
+            for method, bound in public_methods(service)
+        }
+        self._names = {id(function): method for method, function in functions.items()}
+        self.proxy = cast(S, Proxy(service.__name__, name, functions))
+
+    def __repr__(self) -> str:
+        return f"<place {self.name}: {self.service.__name__} at {self.address}>"
+
+    @property
+    def is_here(self) -> bool:
+        """True if the service itself lives in this process."""
+        return self.address in (LOCAL, LOOPBACK)
+
+    @property
+    def is_hosted(self) -> bool:
+        """True if other processes may call the service in this one."""
+        return self.is_here and not self._kept_in
+
+    def take_in(self) -> None:
+        """Host the service in this process, whatever its address says."""
+        self.address = LOCAL
+
+    def keep_in(self) -> None:
+        """Leave the service, if it runs in this process, to this process alone."""
+        self._kept_in = self.address == LOCAL
+
+    def declare(self, function: Function, kind: Kind, policy: Policy) -> None:
+        """Learn what an operation says of a method, if it is made of one; the first operation counts."""
+        if method := self._names.get(id(function)):
+            self.policies.setdefault(method, (kind, policy))
+
+    def policy(self, method: str) -> tuple[Kind, Policy]:
+        """Return kind and policy of a method; one that is no operation may change things."""
+        kind, policy = self.policies.get(method, ("command", Policy()))
+        return kind, msgspec.structs.replace(policy, allow=None)
+
+    def must_be_usable(self) -> None:
+        """Raise ConfigError if calls could not be made to where the service is said to run."""
+        if not self.is_here:
+            self._far()
+
+    def instance(self) -> S:
+        """Return the service itself, built when it is first asked for."""
+        with self._lock:
+            if self._instance is None:
+                self._instance = self._build()
+            return self._instance
+
+    def check(self) -> None:
+        """Raise what is wrong with the service elsewhere: out of reach, or of another version."""
+        if self.address == LOCAL:
+            return
+        theirs = self._far().contracts(SECONDS_TO_CHECK)
+        mine = {f"{self.name}.{name}": self._remote_method(name).fingerprint for name in self.methods}
+        if absent := sorted(mine.keys() - theirs.keys()):
+            raise Failure(f"It does not host {', '.join(absent)}.", kind="unimplemented", code="contract_mismatch")
+        if other := sorted(name for name, print in mine.items() if theirs[name] != print):
+            raise Failure(
+                f"Its version of {', '.join(other)} is another.", kind="unimplemented", code="contract_mismatch"
+            )
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        if self._remote is not None:
+            self._remote.link.close()
+
+    # --- from call to callee ---
+
+    def _resolved(self, method: str) -> Function:
+        contract = self.methods[method]
+        if self.address == LOCAL:
+            function = getattr(self.instance(), method)
+            return border(function, contract, f"{self.name}.{method}", self._around.errors)
+        remote, far = self._far(), self._remote_method(method)
+        send: Function = {"stream": remote.stream, "download": remote.download}.get(contract.gives, remote.value)
+
+        def run(*values: Any, **named: Any) -> Any:
+            return send(far, contract.order(values, named))
+
+        return in_thread(run, contract) if contract.asynchronous else run
+
+    def _remote_method(self, method: str) -> RemoteMethod:
+        kind, policy = self.policy(method)
+        repeatable = kind == "query" or policy.idempotent
+        return RemoteMethod(f"{self.name}.{method}", self.methods[method], repeatable=repeatable, policy=policy)
+
+    def _far(self) -> Remote:
+        with self._lock:
+            if self._remote is None:
+                link, key = self._link()
+                self._remote = Remote(
+                    self.service.__name__,
+                    link,
+                    key=key,
+                    errors=self._around.errors,
+                    resilience=self._places.resilience,
+                )
+            return self._remote
+
+    def _link(self) -> tuple[Link, bytes]:
+        """Return what carries calls, and the key that signs them."""
+        if self.address == LOOPBACK:
+            host = self._around.host()
+            return Loopback(host), host.key
+        return link_to(self.address), self._places.signing_key(self.address)
+
+
+def _mismatch(what: str) -> Failure:
+    return Failure(f"It can be reached, but {what}.", kind="unimplemented", code="contract_mismatch")
+
+
+def link_to(address: str) -> Link:
+    """Return what carries calls to an address, by its scheme.
+
+    Raises:
+        ConfigError: nobody knows the scheme.
+    """
+    scheme = address.partition("://")[0]
+    known = entry_points(group=LINKS)
+    if scheme not in known.names:
+        raise ConfigError(
+            f"places: nothing carries calls to {scheme}:// addresses; known are {', '.join(sorted(known.names))}."
+        )
+    return cast(Link, known[scheme].load()(address))
+
+
+class Loopback:
+    """A link to this very process: everything is encoded, decoded and run as if it came from elsewhere."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+
+    def ask(self, frame: bytes, seconds: float) -> bytes:
+        """Answer a frame in a context of its own: neither call nor transaction of the caller are seen."""
+        return Context().run(self._host.ask, frame)
+
+    def stream(self, frame: bytes, seconds: float) -> Iterator[bytes]:
+        """Answer a frame with many, each made in the context of the callee."""
+        context = Context()
+        with closing(context.run(self._host.stream, frame)) as frames:  # type: ignore[type-var]  # it is a generator
+            while (frame := context.run(next, frames, b"")) != b"":
+                yield frame
+
+    def close(self) -> None:
+        """Do nothing: there is no connection."""
+
+
+def name_of(service: Any) -> str:
+    """Return the name of a service: `bat_roost` for `BatRoost`.
+
+    Raises:
+        RegistrationError: this is no class.
+    """
+    if not inspect.isclass(service):
+        raise RegistrationError(f"app.place({service!r}, ...): expected a class, whose public methods are the service.")
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", service.__name__).lower()
