@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from mergepoint import UNSET, Download, Id, Meta, Page, Unset, Upload
-from mergepoint.copying import copier
+from mergepoint.place.copying import copier
 
 T = TypeVar("T")
 

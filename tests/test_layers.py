@@ -35,8 +35,7 @@ HOUSE = [  # from the ground up; a module imports only from floors below its own
     floor("errors", "errors"),
     floor(
         "core",
-        "types redact shape examination wire contract access faults loop call operation app lock"
-        " copying resilience frames place border proxy hosting remote",
+        "types redact shape examination wire contract access faults loop call operation app lock stub place",
         rooms=False,
     ),
     floor("package", "__init__"),

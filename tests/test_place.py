@@ -29,9 +29,9 @@ from mergepoint.errors import (
     Unavailable,
     Unimplemented,
 )
-from mergepoint.frames import VERSION, Envelope, read_fault, read_reply, seal
 from mergepoint.place import Places
-from mergepoint.resilience import Resilience
+from mergepoint.place.frames import VERSION, Envelope, read_fault, read_reply, seal
+from mergepoint.place.resilience import Resilience
 from mergepoint.testing.processes import running
 
 TARGET = str(Path(placed.__file__))
@@ -170,7 +170,7 @@ def test_values_are_copied_at_the_border(app: App) -> None:
 
 def test_only_public_methods_can_be_called(app: App) -> None:
     """An attribute that is no method would not be there in another process."""
-    with pytest.raises(AttributeError, match="only its public methods"):
+    with pytest.raises(AttributeError, match="has the public methods of the service"):
         _ = roost_of(app).cave
     with pytest.raises(AttributeError, match="cannot be set"):
         roost_of(app).closed = 3

@@ -15,9 +15,9 @@ from tests.drivers import grpc, http, walking, zeromq
 from mergepoint import App, Call, anyone
 from mergepoint.db import Database, migrations
 from mergepoint.errors import RegistrationError
-from mergepoint.frames import VERSION, Envelope, read_fault, read_reply, seal
 from mergepoint.operation import Operation
 from mergepoint.place import Places, link_to
+from mergepoint.place.frames import VERSION, Envelope, read_fault, read_reply, seal
 from mergepoint.testing import conformance
 from mergepoint.testing.calls import User
 from mergepoint.testing.drivers import Serve

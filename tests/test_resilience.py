@@ -8,7 +8,7 @@ import time
 import pytest
 
 from mergepoint.errors import Unavailable
-from mergepoint.resilience import Breaker, Budget, Resilience
+from mergepoint.place.resilience import Breaker, Budget, Resilience
 
 
 def test_retries_are_a_fifth_of_the_calls_at_most() -> None:

@@ -509,7 +509,7 @@ def test_a_class_is_called_by_its_public_methods(address: str) -> None:
     assert colony.bat(1) == Bat(1, "Bat 1")
     assert colony.echo("eek") == "eek"
     assert colony.bat.__doc__ == "Find one bat."
-    assert repr(colony) == "<client of Colony>"
+    assert repr(colony) == "<The client of Colony>"
     for name in ("size", "database", "state", "_inside"):
         with pytest.raises(AttributeError, match=name):
             getattr(colony, name)

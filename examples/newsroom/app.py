@@ -141,6 +141,7 @@ def now() -> datetime:
 def _files(app: App, files: Files, *, largest: int) -> None:
     app.query(files.files, http="GET /files")
     app.query(files.file, http="GET /files/{id}")
+    app.query(files.files_by_id, http="GET /files-by-id", joins="Task.file(file_id)")
     app.query(files.download, http="GET /files/{id}/download")
     app.query(files.preview, http="GET /files/{id}/preview", cache=60)
     app.query(files.statistics, http="GET /statistics")

@@ -40,6 +40,9 @@ class FileRepository(Protocol):
     def get(self, id: int) -> FileDetails | None:
         """Get all that is known about one file."""
 
+    def by_id(self, ids: Collection[int]) -> Mapping[int, File]:
+        """Get the files with these ids, by id; those that there are."""
+
     def version(self, id: int, number: int) -> Version | None:
         """Get one version of a file."""
 

@@ -17,11 +17,11 @@ from .call import Call
 from .contract import Contract, read, reads_from_wire
 from .errors import Kind, RegistrationError
 from .faults import ErrorTable
-from .hosting import Host
 from .loop import EventLoop
 from .operation import Around, Identify, Operation, Policy, Watcher
-from .place import Place, Places, name_of
-from .place import Surroundings as PlaceSurroundings
+from .place import Host, Place, Places
+from .place.place import Surroundings as PlaceSurroundings
+from .place.place import name_of
 
 F = TypeVar("F", bound=Callable[..., Any])
 S = TypeVar("S")

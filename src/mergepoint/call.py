@@ -102,6 +102,14 @@ class Call(msgspec.Struct, eq=False):  # a struct, because one is made for every
             raise DeadlineExceeded
 
 
+def take_in(reply: Mapping[str, str]) -> None:
+    """Hand the metadata of another service's answer on: to the caller of the current call, and to calls that follow."""
+    call = _current.get()
+    if call is not None and reply:
+        call.reply.update(reply)
+        call.onward.update((name, value) for name, value in reply.items() if name in ONWARD)
+
+
 def current() -> Call | None:
     """Return the call that this thread or task is working on."""
     return _current.get()

@@ -171,6 +171,11 @@ def is_upload(hint: Any) -> bool:
     return hint is Upload or Upload in get_args(hint)
 
 
+def takes_several(hint: Any) -> bool:
+    """Tell whether a parameter for files takes several of them."""
+    return get_origin(hint) is list or any(get_origin(member) is list for member in get_args(hint))
+
+
 def is_optional(hint: Any) -> bool:
     """Tell whether a type hint allows None."""
     return type(None) in get_args(hint) and get_origin(hint) not in (list, tuple, dict, set, frozenset)

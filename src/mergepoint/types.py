@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, BinaryIO, Generic, TypeAlias, TypeVar
@@ -67,3 +67,13 @@ class Download:
     media_type: str = "application/octet-stream"
     name: str | None = None
     inline: bool = False
+
+    def chunks(self, size: int = 65_536) -> Iterator[bytes]:
+        """Yield the content in pieces of so many bytes at most."""
+        if isinstance(self.content, Path):
+            with self.content.open("rb") as file:
+                yield from iter(lambda: file.read(size), b"")
+            return
+        for part in [self.content] if isinstance(self.content, bytes) else self.content:
+            for start in range(0, len(part), size):
+                yield part[start : start + size]

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from mergepoint import App, grpc
-from mergepoint.hosting import Host
+from mergepoint.place import Host
 from mergepoint.testing.conformance import Need
 
 S = TypeVar("S")

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from mergepoint import App, rest, rpc
-from mergepoint.hosting import Host
+from mergepoint.place import Host
 from mergepoint.rest import docs
 from mergepoint.testing.conformance import Need
 from mergepoint.wsgi import Site

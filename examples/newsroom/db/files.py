@@ -52,6 +52,7 @@ class Files:
             select(*VERSION).where(of_file, versions.c.number == bindparam("version")), Version
         )
         self._by_path = db.statement(select(*FILE).where(files.c.path.in_(bindparam("paths", expanding=True))), File)
+        self._by_id = db.statement(select(*FILE).where(files.c.id.in_(bindparam("ids", expanding=True))), File)
         self._tags = db.statement(
             select(tags.c.file_id, tags.c.tag)
             .where(tags.c.file_id.in_(bindparam("file_ids", expanding=True)))
@@ -91,6 +92,10 @@ class Files:
             return None
         [file] = self._with_tags([file])
         return FileDetails(file, self._facts.one(file_id=id), tuple(self._versions.all(file_id=id)))
+
+    def by_id(self, ids: Collection[int]) -> Mapping[int, File]:
+        """See `FileRepository`."""
+        return {file.id: file for file in self._with_tags(self._by_id.all(ids=list(ids)))} if ids else {}
 
     def version(self, id: int, number: int) -> Version | None:
         """See `FileRepository`."""

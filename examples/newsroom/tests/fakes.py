@@ -77,6 +77,9 @@ class Files:
             return None
         return FileDetails(self._file(id), self.entries[id].facts, tuple(reversed(self.versions[id])))
 
+    def by_id(self, ids: Collection[int]) -> Mapping[int, File]:
+        return {id: self._file(id) for id in ids if id in self.entries}
+
     def version(self, id: int, number: int) -> Version | None:
         return next((version for version in self.versions.get(id, ()) if version.number == number), None)
 

@@ -150,6 +150,12 @@ def test_what_is_not_there_is_said_with_its_id(room: Newsroom) -> None:
         room.files.download(room.given("a.txt").id, version=2)
 
 
+def test_many_files_are_shown_by_their_ids(room: Newsroom) -> None:
+    """Those that there are; that one is missing is no error for the others."""
+    first, second = room.given("a.txt"), room.given("b.txt")
+    assert room.files.files_by_id([second.id, 404, first.id]) == {first.id: first, second.id: second}
+
+
 def test_statistics_count_every_file_once_and_every_tag(room: Newsroom) -> None:
     """Shares come with the most files first."""
     for name, content in (("a.py", "1\n2\n"), ("b.py", "1\n"), ("c.txt", "1\n")):

@@ -159,6 +159,15 @@ def test_files_are_found_by_their_exact_paths(shelves: Shelves) -> None:
     assert shelves.files.by_path(["README", "readme", "Readme"]) == {"README": upper, "readme": lower}
 
 
+def test_many_files_are_got_by_their_ids(shelves: Shelves) -> None:
+    """Each with its tags, as the lists show it; an id that no file has is left out."""
+    first, second, _ = add(shelves, file(1, "a"), file(2, "b"), file(3, "c"))
+    shelves.files.tag(second.id, "draft")
+    found = shelves.files.by_id([second.id, 404, first.id])
+    assert found == {first.id: first, second.id: replace(second, tags=("draft",))}
+    assert shelves.files.by_id([]) == {}
+
+
 def test_a_path_is_taken_once(shelves: Shelves) -> None:
     """Of two files at one path the second is refused by name, whatever was added with it."""
     add(shelves, file(1, "a.txt"))

@@ -8,10 +8,9 @@ from typing import NamedTuple
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 
 from ..app import App
-from ..contract import Parameter
+from ..contract import Parameter, takes_several
 from ..lock import AppLock
 from ..operation import Operation
-from ..remote import is_list
 from .hints import CannotCarry, Kinds, must_have_names
 from .kinds import FILE, Kind, Many, Part, Value
 from .layout import Layout
@@ -151,6 +150,6 @@ def _method(app: App, package: str, operation: Operation, kinds: Kinds) -> Metho
 
 def _upload(parameter: Parameter) -> Part:
     """Return a parameter that is a file, or a list of them."""
-    kind: Kind = Many(Value(FILE)) if is_list(parameter.type) else FILE
+    kind: Kind = Many(Value(FILE)) if takes_several(parameter.type) else FILE
     default = parameter.default if parameter.required else ()
     return Part(parameter.name, parameter.name, Value(kind), default, parameter.doc)

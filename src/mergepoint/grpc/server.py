@@ -14,8 +14,8 @@ from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 
 from ..app import App
 from ..errors import ConfigError
-from ..hosting import Host
 from ..lock import AppLock, describe
+from ..place import Host
 from . import reflection as reflecting
 from .codec import Codec
 from .health import SERVICE_NAME, Health

@@ -13,11 +13,9 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from ..call import Call, new_request_id
-from ..contract import Parameter
+from ..contract import Parameter, takes_several
 from ..errors import Failure, InvalidArgument, Problem
-from ..hosting import chunks
 from ..operation import Operation
-from ..remote import is_list
 from ..types import Download, Upload
 from .codec import Codec
 from .kinds import Part
@@ -196,7 +194,7 @@ def _parsed(parse: Callable[[bytes], Any], data: bytes, most: int) -> Any:
 
 def _file(message: Any, parameter: Parameter) -> Any:
     """Return what a parameter asked for: a file, several, or its default."""
-    if is_list(parameter.type):
+    if takes_several(parameter.type):
         files = [_upload(file) for file in getattr(message, parameter.name)]
         return files if files or parameter.required else parameter.default
     if message.HasField(parameter.name):
@@ -229,7 +227,7 @@ def _items(write: Callable[[Any], bytes], stream: Any) -> Generator[bytes]:
 def _chunks(message: Any, file: Download) -> Generator[bytes]:
     """Yield a file in pieces; what it is goes with the first one, even when there are no bytes."""
     head: Mapping[str, Any] = {"media_type": file.media_type, "name": file.name, "inline": file.inline}
-    content = chunks(file.content)
+    content = file.chunks()
     try:
         yield message(**head, content=next(content, b"")).SerializeToString()
         for piece in content:

@@ -8,7 +8,7 @@ from contextlib import closing
 from http import HTTPStatus
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from ..hosting import Host
+from ..place import Host
 from ..wsgi import problem
 
 ASK, STREAM = "/ask", "/stream"

@@ -18,7 +18,7 @@ import msgspec
 from .. import lock
 from ..app import App
 from ..errors import ConfigError, MissingExtra
-from ..hosting import Host
+from ..place import Host
 from .ports import for_people
 from .shared import Shared
 
@@ -165,12 +165,8 @@ def _zmq(app: App, wishes: Beside) -> Server | None:
     if wishes.zmq is None:
         return None
     module: Any = importlib.import_module(ZMQ)
-    library: Any = importlib.import_module("zmq")
-    try:
-        server = _shared(module, app, wishes) if wishes.workers > 1 else _answering(module, app, wishes, None)
-        server.start()
-    except library.ZMQError as error:
-        raise ConfigError(f"ZeroMQ cannot listen at {wishes.zmq}: {error}. Choose another address: --zmq ...") from None
+    server = _shared(module, app, wishes) if wishes.workers > 1 else _answering(module, app, wishes, None)
+    server.start()
     what = "calls of other processes" if wishes.hosting else "ZeroMQ"
     return Server(for_people(f"zmq+{wishes.zmq.removeprefix('zmq+')}"), what, server.stop)
 

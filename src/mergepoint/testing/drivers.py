@@ -9,9 +9,8 @@ from typing import Any, TypeVar, cast
 
 from ..app import App
 from ..call import Call, current
-from ..hosting import Host
 from ..operation import Operation
-from ..place import Places
+from ..place import Host, Places
 from .case import Need
 
 S = TypeVar("S")

@@ -15,7 +15,6 @@ import msgspec
 from ..call import Call, new_request_id
 from ..errors import Failure, InvalidArgument, Problem, Unimplemented
 from ..faults import ErrorTable
-from ..hosting import chunks
 from ..operation import Operation, Read
 from ..types import Download
 from .files import read_files
@@ -157,7 +156,7 @@ def _pieces(call: Call, id: int, file: Download) -> Iterator[Message]:
     try:
         head = FileHead(file.media_type, file.name, file.inline)
         yield Reply(VERSION, "file", id, *_replied(call)), msgspec.msgpack.encode(head)
-        for piece in chunks(content):
+        for piece in file.chunks():
             yield Reply(VERSION, "chunk", id), piece
         yield Reply(VERSION, "end", id), b""
     finally:

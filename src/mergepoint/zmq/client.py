@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator, Mapping
-from time import monotonic
+from math import inf
 from typing import Any, NamedTuple, TypeVar, cast
 
 import msgspec
 
 from .. import call as calls
-from ..contract import read
-from ..errors import Failure, InvalidArgument, Kind, RegistrationError
+from ..errors import Failure, InvalidArgument, Kind
 from ..faults import ErrorTable
-from ..proxy import public_methods
-from ..shape import CannotTravel
-from ..types import UNSET, Download, Upload
+from ..stub import Headers, RemoteMethod, Stub, expires, own_headers, public_methods
+from ..types import UNSET, Download
 from ..wire import Wire
 from .files import with_files
 from .lines import Exchange, Pool, header
 from .messages import FileHead, Message, Request, read_fault
 
 S = TypeVar("S")
-
-Headers = Mapping[str, str] | Callable[[], Mapping[str, str]]
-"""Metadata to send with every call, or what returns it: tokens grow old."""
 
 
 def client(
@@ -61,37 +55,7 @@ def client(
         name: _Method(connection, (operations or {}).get(name, name), function)
         for name, function in public_methods(service)
     }
-    return cast(S, _Client(service.__name__, methods))
-
-
-class _Client:
-    """The object that stands for a service."""
-
-    def __init__(self, name: str, methods: dict[str, _Method]) -> None:
-        self.__dict__.update(methods)
-        self.__dict__["_name"] = name
-
-    def __getattr__(self, name: str) -> Any:
-        raise AttributeError(f"The client of {self._name} has no {name!r}: it has the public methods of the service.")
-
-    def __repr__(self) -> str:
-        return f"<client of {self._name}>"
-
-
-class _Foreign(dict[Any, Any]):
-    """The types that cannot travel: the other side fills such parameters from its own context."""
-
-    def __contains__(self, hint: object) -> bool:
-        if hint is Upload or Upload in getattr(hint, "__args__", ()):
-            return False
-        try:
-            Wire(hint)
-        except CannotTravel:
-            return True
-        return False
-
-    def __missing__(self, hint: object) -> Callable[[object], None]:
-        return lambda call: None
+    return cast(S, Stub(f"The client of {service.__name__}", methods))
 
 
 class _Connection(NamedTuple):
@@ -105,16 +69,10 @@ class _Connection(NamedTuple):
     def request(self, operation: str) -> Request:
         """Return the header of a call, with what the call that is going on now hands to the calls it makes."""
         call = calls.current()
-        own = self.headers() if callable(self.headers) else self.headers
+        own = own_headers(self.headers)
         if call is None:
             return header("call", operation, own)
         return header("call", operation, {**call.onward, **own}, call.request_id)
-
-    def expires(self, seconds: float) -> float:
-        """Return when the time of a call is over: after so many seconds, and with that of the call going on now."""
-        call = calls.current()
-        own = monotonic() + seconds
-        return own if call is None else min(own, call.expires)
 
     def taken(self, message: Message) -> Message:
         """Return an answer, or raise the failure that it tells of."""
@@ -132,22 +90,15 @@ class _Connection(NamedTuple):
             return failure
 
 
-class _Method:
+class _Method(RemoteMethod):
     """One method of a client."""
 
+    protocol = "ZeroMQ"
+
     def __init__(self, connection: _Connection, operation: str, function: Callable[..., Any]) -> None:
-        self.__name__ = function.__name__
-        self.__doc__ = function.__doc__
-        self.__signature__ = inspect.signature(function)
+        super().__init__(function)
         self._connection = connection
         self._operation = operation
-        self._where = function.__qualname__
-        self._contract = read(function, where=self._where, provided=_Foreign())
-        if self._contract.asynchronous:
-            raise RegistrationError(
-                f"{self._where} is async def, and this client waits for its answers. Describe the methods that are"
-                " called in a Protocol, each with a plain `def`, and give that to client(...)."
-            )
         results: dict[str, Callable[[bytes], Any]] = {
             "value": self._value,
             "nothing": self._nothing,
@@ -156,11 +107,9 @@ class _Method:
         }
         self._result = results[self._contract.gives]
 
-    def __repr__(self) -> str:
-        return f"<{self._where} over ZeroMQ>"
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self._result(self._body(self.__signature__.bind_partial(*args, **kwargs).arguments))
+    def answer(self, given: Mapping[str, Any]) -> Any:
+        """Return what the other side gives for these arguments."""
+        return self._result(self._body(given))
 
     def _body(self, given: Mapping[str, Any]) -> bytes:
         """Return the arguments as they travel; those that are their defaults are left out."""
@@ -190,8 +139,8 @@ class _Method:
 
     def _asked(self, body: bytes, kind: str) -> bytes:
         connection = self._connection
-        expires = connection.expires(connection.timeout)
-        message = connection.pool.ask(connection.request(self._operation), body, expires=expires)
+        request = connection.request(self._operation)
+        message = connection.pool.ask(request, body, expires=expires(connection.timeout))
         reply, answer = connection.taken(message)
         if reply.kind != kind:
             raise self._unexpected(f"it is a {reply.kind}")
@@ -221,10 +170,8 @@ class _Method:
 
     def _begun(self, body: bytes) -> Exchange:
         connection = self._connection
-        expires = connection.expires(float("inf"))
-        return connection.pool.begin(
-            connection.request(self._operation), body, expires=expires, wait=connection.timeout
-        )
+        request = connection.request(self._operation)
+        return connection.pool.begin(request, body, expires=expires(inf), wait=connection.timeout)
 
     def _decoded(self, body: bytes) -> Any:
         wire = cast(Wire[Any], self._contract.result)

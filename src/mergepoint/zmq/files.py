@@ -7,10 +7,9 @@ from typing import Any
 
 import msgspec
 
-from ..contract import Contract, Parameter, is_optional
+from ..contract import Contract, Parameter, is_optional, takes_several
 from ..errors import InvalidArgument, Problem
 from ..operation import Read
-from ..remote import is_list
 from ..types import Upload
 from ..wire import Wire
 
@@ -63,7 +62,7 @@ def _upload(parameter: Parameter, raw: msgspec.Raw | None) -> Any:
             raise InvalidArgument.of(Problem(f"$.{parameter.name}", "Missing: a file"))
         return None if raw is not None else parameter.default
     try:
-        if is_list(parameter.type):
+        if takes_several(parameter.type):
             return [_made(file) for file in _files.decode_msgpack(bytes(raw))]
         return _made(_file.decode_msgpack(bytes(raw)))
     except InvalidArgument as error:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
 from ...errors import Kind
 from ...faults import ErrorTable
-from ...proxy import public_methods
-from .connection import Connection, Headers
+from ...stub import Headers, Stub, public_methods
+from .connection import Connection
 from .method import Method
 
 S = TypeVar("S")
@@ -50,18 +50,4 @@ def client(
         name: Method(connection, (operations or {}).get(name, name), function)
         for name, function in public_methods(service)
     }
-    return cast(S, _Client(service.__name__, methods))
-
-
-class _Client:
-    """The object that stands for a service."""
-
-    def __init__(self, name: str, methods: dict[str, Method]) -> None:
-        self.__dict__.update(methods)
-        self.__dict__["_name"] = name
-
-    def __getattr__(self, name: str) -> Any:
-        raise AttributeError(f"The client of {self._name} has no {name!r}: it has the public methods of the service.")
-
-    def __repr__(self) -> str:
-        return f"<client of {self._name}>"
+    return cast(S, Stub(f"The client of {service.__name__}", methods))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from math import inf
-from time import monotonic
 from typing import Any, cast
 
 import grpc
@@ -12,14 +11,12 @@ import grpc
 from ... import call as calls
 from ...errors import Failure, InvalidArgument, Kind, Unimplemented
 from ...faults import ErrorTable
+from ...stub import Headers, expires, own_headers
 from ..channel import Channel
 from ..hints import Kinds
 from ..status import REQUEST_ID, Metadata, fault_of, header
 from .patience import Patience
 from .remote import Directory
-
-Headers = Mapping[str, str] | Callable[[], Mapping[str, str]]
-"""Metadata to send with every call, or what returns it: tokens grow old."""
 
 
 class Connection:
@@ -48,24 +45,18 @@ class Connection:
 
     def expires(self, *, bounded: bool) -> float:
         """Return when the time is over: that of a stream or a download only by the call that is going on."""
-        call = calls.current()
-        own = monotonic() + self.timeout if bounded else inf
-        return own if call is None else min(own, call.expires)
+        return expires(self.timeout if bounded else inf)
 
     def metadata(self) -> Metadata:
         """Return what goes along: the client's own headers, and what the call that is going on hands on."""
-        headers = dict(self._headers() if callable(self._headers) else self._headers)
+        headers = own_headers(self._headers)
         if call := calls.current():
             headers = {REQUEST_ID: call.request_id, **call.onward, **headers}
         return header(headers)
 
     def take_in(self, trailing: Iterable[Any] | None) -> None:
         """Hand what came back with an answer to the call that is going on, and to those that follow."""
-        if call := calls.current():
-            reply = {name: text for name, text in trailing or () if isinstance(text, str) and name != REQUEST_ID}
-            if reply:
-                call.reply.update(reply)
-                call.onward.update((name, text) for name, text in reply.items() if name in calls.ONWARD)
+        calls.take_in({name: text for name, text in trailing or () if isinstance(text, str) and name != REQUEST_ID})
 
     def failure(self, error: grpc.RpcError) -> Exception:
         """Return the exception to raise for a failed call: a declared one if its code is declared here."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator, Mapping
 from math import inf
 from typing import Any, cast
@@ -10,9 +9,9 @@ from typing import Any, cast
 import grpc
 from google.protobuf.message import DecodeError
 
-from ...contract import Contract, read
+from ...contract import Contract
 from ...errors import Failure, InvalidArgument, Problem, RegistrationError, Unimplemented
-from ...shape import CannotTravel
+from ...stub import RemoteMethod
 from ...types import UNSET, Download, Upload
 from ...wire import Wire
 from ..channel import seconds
@@ -24,22 +23,6 @@ from ..names import RESULT
 from .connection import Connection
 from .patience import Answers
 from .remote import Target
-
-
-class _Foreign(dict[Any, Any]):
-    """The types that cannot travel: the other side fills such parameters from its own context."""
-
-    def __contains__(self, hint: object) -> bool:
-        if hint is Upload or Upload in getattr(hint, "__args__", ()):
-            return False
-        try:
-            Wire(hint)
-        except CannotTravel:
-            return True
-        return False
-
-    def __missing__(self, hint: object) -> Callable[[object], None]:
-        return lambda call: None
 
 
 class _Bound:
@@ -76,7 +59,7 @@ class _Bound:
         return "?"
 
 
-class Method:
+class Method(RemoteMethod):
     """One method of a client.
 
     Args:
@@ -88,31 +71,21 @@ class Method:
         RegistrationError: gRPC cannot carry its contract, or it is `async def`.
     """
 
+    protocol = "gRPC"
+
     def __init__(self, connection: Connection, operation: str, function: Callable[..., Any]) -> None:
-        self.__name__ = function.__name__
-        self.__doc__ = function.__doc__
-        self.__signature__ = inspect.signature(function)
+        super().__init__(function)
         self._connection = connection
         self._operation = operation
-        self._where = function.__qualname__
-        self._contract = read(function, where=self._where, provided=_Foreign())
-        if self._contract.asynchronous:
-            raise RegistrationError(
-                f"{self._where} is async def, and this client waits for its answers. Describe the methods that are"
-                " called in a Protocol, each with a plain `def`, and give that to client(...)."
-            )
         self._parts, self._result_part = _parts(connection.kinds, self._contract, self._where)
         self._bound: _Bound | None = None
         gives = self._contract.gives
         answers: dict[str, Callable[[Mapping[str, Any]], Any]] = {"stream": self._stream, "download": self._download}
         self._answer = answers.get(gives, self._value)
 
-    def __repr__(self) -> str:
-        return f"<{self._where} over gRPC>"
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Call the other side as the method is called."""
-        return self._answer(self.__signature__.bind_partial(*args, **kwargs).arguments)
+    def answer(self, given: Mapping[str, Any]) -> Any:
+        """Return what the other side gives for these arguments."""
+        return self._answer(given)
 
     # --- by what comes back ---
 

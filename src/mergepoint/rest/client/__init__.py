@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from math import inf
 from time import monotonic
 from typing import Any, TypeVar, cast
 from urllib.parse import unquote
@@ -13,10 +13,9 @@ from urllib.parse import unquote
 import msgspec
 
 from ... import call as calls
-from ...contract import read
-from ...errors import Failure, InvalidArgument, Kind, RegistrationError, Unimplemented
+from ...errors import Failure, InvalidArgument, Kind, Unimplemented
 from ...faults import ErrorTable
-from ...shape import CannotTravel
+from ...stub import Headers, RemoteMethod, Stub, expires, own_headers, public_methods
 from ...types import UNSET, Download, Upload
 from ...wire import Wire
 from .failed import failure_of
@@ -25,9 +24,6 @@ from .sending import request
 from .transport import Answer, Transport
 
 S = TypeVar("S")
-
-Headers = Mapping[str, str] | Callable[[], Mapping[str, str]]
-"""Headers to send with every call, or what returns them: tokens grow old."""
 
 
 def client(
@@ -59,51 +55,10 @@ def client(
     table = errors if isinstance(errors, ErrorTable) else ErrorTable(errors)
     connection = _Connection(service.__name__, url.rstrip("/"), table, headers or {}, timeout)
     methods = {
-        name: _Method(connection, name, (operations or {}).get(name, name), function)
-        for name, function in _public_methods(service)
+        name: _Method(connection, (operations or {}).get(name, name), function)
+        for name, function in public_methods(service)
     }
-    return cast(S, _Client(service.__name__, methods))
-
-
-class _Client:
-    """The object that stands for a service."""
-
-    def __init__(self, name: str, methods: dict[str, _Method]) -> None:
-        self.__dict__.update(methods)
-        self.__dict__["_name"] = name
-
-    def __getattr__(self, name: str) -> Any:
-        raise AttributeError(f"The client of {self._name} has no {name!r}: it has the public methods of the service.")
-
-    def __repr__(self) -> str:
-        return f"<client of {self._name}>"
-
-
-def _public_methods(service: Any) -> Iterator[tuple[str, Callable[..., Any]]]:
-    """Yield the methods of a class, each as one that is bound to an object."""
-    for name in dir(service):
-        if not name.startswith("_"):
-            found = inspect.getattr_static(service, name)
-            if inspect.isfunction(found):
-                yield name, found.__get__(service)
-            elif isinstance(found, staticmethod | classmethod):
-                yield name, found.__get__(None, service)
-
-
-class _Foreign(dict[Any, Any]):
-    """The types that cannot travel: the other side fills such parameters from its own context."""
-
-    def __contains__(self, hint: object) -> bool:
-        if hint is Upload or Upload in getattr(hint, "__args__", ()):
-            return False
-        try:
-            Wire(hint)
-        except CannotTravel:
-            return True
-        return False
-
-    def __missing__(self, hint: object) -> Callable[[object], None]:
-        return lambda call: None
+    return cast(S, Stub(f"The client of {service.__name__}", methods))
 
 
 class _Connection:
@@ -141,34 +96,27 @@ class _Connection:
         raise failure
 
     def _own_headers(self) -> dict[str, str]:
-        return dict(self._headers() if callable(self._headers) else self._headers)
+        return own_headers(self._headers)
 
 
 def _passed_on(expires: float) -> dict[str, str]:
     """Return what the call that is going on now hands to the calls it makes."""
-    headers = {} if expires == float("inf") else {"mergepoint-timeout": f"{max(expires - monotonic(), 0.001):.3f}"}
+    headers = {} if expires == inf else {"mergepoint-timeout": f"{max(expires - monotonic(), 0.001):.3f}"}
     if call := calls.current():
         headers["x-request-id"] = call.request_id
         headers.update(call.onward)
     return headers
 
 
-class _Method:
+class _Method(RemoteMethod):
     """One method of a client."""
 
-    def __init__(self, connection: _Connection, name: str, operation: str, function: Callable[..., Any]) -> None:
-        self.__name__ = name
-        self.__doc__ = function.__doc__
-        self.__signature__ = inspect.signature(function)
+    protocol = "HTTP"
+
+    def __init__(self, connection: _Connection, operation: str, function: Callable[..., Any]) -> None:
+        super().__init__(function)
         self._connection = connection
         self._operation = operation
-        self._where = function.__qualname__
-        self._contract = read(function, where=self._where, provided=_Foreign())
-        if self._contract.asynchronous:
-            raise RegistrationError(
-                f"{self._where} is async def, and this client waits for its answers. Describe the methods that are"
-                " called in a Protocol, each with a plain `def`, and give that to client(...)."
-            )
         self._wires: dict[str, Wire[Any]] = {
             parameter.name: Wire(parameter.type) for parameter in self._contract.parameters
         }
@@ -180,11 +128,8 @@ class _Method:
         }
         self._result = results[self._contract.gives]
 
-    def __repr__(self) -> str:
-        return f"<{self._where} over HTTP>"
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        given = self.__signature__.bind_partial(*args, **kwargs).arguments
+    def answer(self, given: Mapping[str, Any]) -> Any:
+        """Return what the other side gives for these arguments."""
         return self._result(given)
 
     # --- by what comes back ---
@@ -219,9 +164,7 @@ class _Method:
 
     def _expires(self, *, bounded: bool) -> float:
         """Return when the time is over: that of a stream or a download only by the call that is going on."""
-        call = calls.current()
-        own = monotonic() + self._connection.timeout if bounded else float("inf")
-        return own if call is None else min(own, call.expires)
+        return expires(self._connection.timeout if bounded else inf)
 
     def _send(self, given: Mapping[str, Any], accept: str, expires: float) -> Answer:
         target = self._connection.target(self._operation, expires)

@@ -10,8 +10,8 @@ from time import time
 
 import msgspec
 
-from .errors import Unauthenticated, Unimplemented
-from .faults import Fault
+from ..errors import Unauthenticated, Unimplemented
+from ..faults import Fault
 
 VERSION = 1
 DRIFT = 300

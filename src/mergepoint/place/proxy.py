@@ -1,16 +1,14 @@
-"""The object that stands for a service, wherever it is, and the functions that are its methods."""
+"""The functions that stand for the methods of a service, wherever it is."""
 
 from __future__ import annotations
 
 import functools
-import inspect
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, closing
 from typing import Any
 
-from .contract import Contract
-
-Function = Callable[..., Any]
+from ..contract import Contract
+from ..stub import Function
 
 
 def stand_in(bound: Function, resolve: Callable[[], Function], contract: Contract) -> Function:
@@ -70,34 +68,3 @@ def in_thread(function: Function, contract: Contract) -> Function:
 
 
 _OVER: Any = object()
-
-
-class Proxy:
-    """An object with the public methods of a service."""
-
-    def __init__(self, service: str, place: str, methods: Mapping[str, Function]) -> None:
-        self.__dict__.update(methods)
-        self.__dict__["_service"] = service
-        self.__dict__["_place"] = place
-
-    def __getattr__(self, name: str) -> Any:
-        raise AttributeError(
-            f"{self._service} at the place {self._place!r} has no {name!r}: only its public methods can be called."
-        )
-
-    def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"{self._service} may be in another process: its attribute {name!r} cannot be set.")
-
-    def __repr__(self) -> str:
-        return f"<{self._service} at the place {self._place!r}>"
-
-
-def public_methods(service: Any) -> Iterator[tuple[str, Function]]:
-    """Yield the methods of a class that have no underscore, each as one that is bound to an object."""
-    for name in dir(service):
-        if not name.startswith("_"):
-            found = inspect.getattr_static(service, name)
-            if inspect.isfunction(found):
-                yield name, found.__get__(service)
-            elif isinstance(found, staticmethod | classmethod):
-                yield name, found.__get__(None, service)

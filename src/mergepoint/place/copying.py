@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
-from .types import UNSET, Download, Page, Unset, Upload
+from ..types import UNSET, Download, Page, Unset, Upload
 
 Copy = Callable[[Any], Any]
 

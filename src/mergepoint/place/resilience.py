@@ -10,7 +10,7 @@ from time import monotonic
 
 import msgspec
 
-from .errors import Unavailable
+from ..errors import Unavailable
 
 logger = logging.getLogger("mergepoint")
 

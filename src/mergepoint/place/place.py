@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import inspect
-import logging
-import os
 import re
-import secrets
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from contextvars import Context
 from importlib.metadata import entry_points
@@ -18,15 +14,16 @@ from typing import Any, Generic, Literal, TypeVar, cast
 
 import msgspec
 
+from ..contract import read
+from ..errors import ConfigError, Failure, RegistrationError
+from ..faults import ErrorTable
+from ..operation import Policy
+from ..stub import Function, Stub, public_methods
+from .addresses import LOCAL, LOOPBACK, Places
 from .border import border
-from .contract import read
-from .errors import ConfigError, Failure, RegistrationError
-from .faults import ErrorTable
 from .hosting import Host
-from .operation import Policy
-from .proxy import Function, Proxy, in_thread, public_methods, stand_in
-from .remote import Link, Remote, RemoteMethod
-from .resilience import Resilience
+from .proxy import in_thread, stand_in
+from .remote import Callee, Link, Remote
 
 S = TypeVar("S")
 Kind = Literal["query", "command"]
@@ -34,87 +31,7 @@ Kind = Literal["query", "command"]
 LINKS = "mergepoint.links"
 """The entry points that name, for each scheme of an address, what carries calls there."""
 
-LOCAL, LOOPBACK = "local", "loopback"
-SHORTEST_KEY = 16
 SECONDS_TO_CHECK = 2.0
-
-logger = logging.getLogger("mergepoint")
-
-
-class Places(msgspec.Struct, frozen=True):
-    """Where the services of an app run, and how calls to them are made.
-
-    Attributes:
-        at: the address of each service by name: `local`, `loopback`, or a URL; `*` for all others.
-        key: what calls between processes are signed with, the same everywhere; at least 16 characters.
-        resilience: how a service that fails is borne.
-    """
-
-    at: Mapping[str, str] = {}
-    key: str | None = None
-    resilience: Resilience = Resilience()
-
-    def __post_init__(self) -> None:
-        if self.key is not None and len(self.key) < SHORTEST_KEY:
-            raise ConfigError(f"The key for calls between services is too short: at least {SHORTEST_KEY} characters.")
-
-    @classmethod
-    def read(cls, text: str, key: str | None = None) -> Places:
-        """Read places from text: `local`, `loopback`, or `files=http://host:8001, publishing=grpc://host:50051`.
-
-        Raises:
-            ConfigError: it has another form.
-        """
-        at = {}
-        for part in filter(None, (part.strip() for part in text.split(","))):
-            name, equals, address = part.partition("=")
-            at[name.strip() if equals else "*"] = address.strip() if equals else part
-        for address in at.values():
-            _must_be_address(address, text)
-        return cls(at, key or None)
-
-    @classmethod
-    def of_environment(cls, app: str, environ: Mapping[str, str] = os.environ) -> Places:
-        """Read places from `<APP>_PLACES` and `<APP>_KEY`.
-
-        Raises:
-            ConfigError: a value has another form.
-        """
-        return cls.read(environ.get(f"{app.upper()}_PLACES", ""), environ.get(f"{app.upper()}_KEY"))
-
-    def address(self, name: str) -> str:
-        """Return where a service runs."""
-        return self.at.get(name) or self.at.get("*") or LOCAL
-
-    def must_name_only(self, names: list[str]) -> None:
-        """Raise ConfigError if a service is placed that does not exist."""
-        for name in self.at.keys() - {"*", *names}:
-            near = difflib.get_close_matches(name, names, 1)
-            meant = f"did you mean `{near[0]}`?" if near else f"there are: {', '.join(names) or 'none'}."
-            raise ConfigError(f"places: no service is called `{name}`; {meant}")
-
-    def signing_key(self, address: str) -> bytes:
-        """Return the key that calls to an address are signed with.
-
-        Raises:
-            ConfigError: there is none, and nothing else would prove to the other side who is calling.
-        """
-        if self.key:
-            return self.key.encode()
-        if "certificate=" in address:
-            return b""  # mutual TLS is the proof
-        raise ConfigError(
-            "Services in several processes need a key that calls between them are signed with: secret, and the same for"
-            f" all of them. Set <APP>_KEY, for instance to {secrets.token_urlsafe(32)}"
-        )
-
-
-def _must_be_address(address: str, text: str) -> None:
-    if address not in (LOCAL, LOOPBACK) and not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^\s]+", address):
-        raise ConfigError(
-            "places: expected `local`, `loopback`, or addresses such as files=http://127.0.0.1:8001,"
-            f" publishing=grpc://127.0.0.1:50051; got {text!r}."
-        )
 
 
 class Surroundings(msgspec.Struct, frozen=True):
@@ -163,7 +80,7 @@ class Place(Generic[S]):
             for method, bound in public_methods(service)
         }
         self._names = {id(function): method for method, function in functions.items()}
-        self.proxy = cast(S, Proxy(service.__name__, name, functions))
+        self.proxy = cast(S, Stub(f"{service.__name__} at the place {name!r}", functions))
 
     def __repr__(self) -> str:
         return f"<place {self.name}: {self.service.__name__} at {self.address}>"
@@ -241,10 +158,10 @@ class Place(Generic[S]):
 
         return in_thread(run, contract) if contract.asynchronous else run
 
-    def _remote_method(self, method: str) -> RemoteMethod:
+    def _remote_method(self, method: str) -> Callee:
         kind, policy = self.policy(method)
         repeatable = kind == "query" or policy.idempotent
-        return RemoteMethod(f"{self.name}.{method}", self.methods[method], repeatable=repeatable, policy=policy)
+        return Callee(f"{self.name}.{method}", self.methods[method], repeatable=repeatable, policy=policy)
 
     def _far(self) -> Remote:
         with self._lock:

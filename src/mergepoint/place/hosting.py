@@ -6,22 +6,19 @@ import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from .call import Call
-from .errors import Failure, InvalidArgument, Problem, Unimplemented
-from .faults import ErrorTable
+from ..call import Call
+from ..contract import takes_several
+from ..errors import Failure, InvalidArgument, Problem, Unimplemented
+from ..faults import ErrorTable
+from ..lock import fingerprint
+from ..operation import Operation
+from ..types import Download, Upload
 from .frames import END, Envelope, File, Reply, fault_reply, reply, unseal
-from .lock import fingerprint
-from .operation import Operation
-from .remote import Head, is_list
-from .types import Download, Upload
-
-CHUNK = 65_536
-"""Bytes of a file that travel at once."""
+from .remote import Head
 
 PROTOCOL = "place"
 """What `Call.protocol` says of a call from another service."""
@@ -136,22 +133,11 @@ def _bodies(hosted: _Hosted, call: Call, envelope: Envelope) -> Iterator[bytes]:
     result = hosted.operation.run(call, envelope, hosted.read)
     if isinstance(result, Download):
         yield msgspec.msgpack.encode(Head(result.media_type, result.name, result.inline))
-        yield from chunks(result.content)
+        yield from result.chunks()
         return
     with closing(result):
         for item in result:
             yield _written(hosted.operation, item)
-
-
-def chunks(content: bytes | Path | Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the bytes of a download in pieces of bounded size."""
-    if isinstance(content, Path):
-        with content.open("rb") as file:
-            yield from iter(lambda: file.read(CHUNK), b"")
-        return
-    for part in [content] if isinstance(content, bytes) else content:
-        for start in range(0, len(part), CHUNK):
-            yield part[start : start + CHUNK]
 
 
 def _told(operation: Operation, call: Call, error: Exception) -> bytes:
@@ -161,7 +147,7 @@ def _told(operation: Operation, call: Call, error: Exception) -> bytes:
 
 def _upload(parameter: Any, files: list[File]) -> Any:
     uploads = [Upload(name, media_type, BytesIO(content)) for name, media_type, content in files]
-    if is_list(parameter.type):
+    if takes_several(parameter.type):
         return uploads
     if uploads:
         return uploads[0]

@@ -9,12 +9,11 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing, closing
 from typing import Any
 
-from .contract import Contract
+from ..contract import Contract
+from ..errors import Internal
+from ..faults import ErrorTable
+from ..stub import Function
 from .copying import Copy, copier
-from .errors import Internal
-from .faults import ErrorTable
-
-Function = Callable[..., Any]
 
 logger = logging.getLogger("mergepoint")
 

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from time import monotonic, sleep, time
-from typing import Any, Protocol, get_args, get_origin
+from typing import Any, Protocol
 
 import msgspec
 
-from . import call as calls
-from .call import Call, new_request_id
-from .contract import Contract
-from .errors import DeadlineExceeded, Failure, InvalidArgument, Unavailable
-from .faults import ErrorTable
+from .. import call as calls
+from ..call import Call, new_request_id
+from ..contract import Contract
+from ..errors import DeadlineExceeded, Failure, InvalidArgument, Unavailable
+from ..faults import ErrorTable
+from ..lock import fingerprint
+from ..operation import Policy
+from ..types import Download, Upload
 from .frames import VERSION, Envelope, File, Reply, read_fault, read_reply, seal
-from .lock import fingerprint
-from .operation import Policy
 from .resilience import FAIR, Breaker, Budget, Resilience
-from .types import Download, Upload
 
 
 class Link(Protocol):
@@ -50,7 +50,7 @@ class Head(msgspec.Struct, array_like=True):
     inline: bool
 
 
-class RemoteMethod:
+class Callee:
     """One method as it is called from afar.
 
     Args:
@@ -90,22 +90,22 @@ class Remote:
         self._resilience = resilience
         self._budget = Budget(resilience.budget)
 
-    def value(self, method: RemoteMethod, values: tuple[Any, ...]) -> Any:
+    def value(self, method: Callee, values: tuple[Any, ...]) -> Any:
         """Call a method that returns a value, or nothing."""
         answer = self._asked(method, values)
         if answer.kind == "f":
             raise self._failure(answer)
-        self._take_in(answer)
+        calls.take_in(answer.metadata)
         if method.contract.gives == "nothing":
             return None
         return self._decoded(method, answer.body)
 
-    def stream(self, method: RemoteMethod, values: tuple[Any, ...]) -> Iterator[Any]:
+    def stream(self, method: Callee, values: tuple[Any, ...]) -> Iterator[Any]:
         """Call a method that returns a stream, and yield its items."""
         for answer in self._answers(method, values):
             yield self._decoded(method, answer.body)
 
-    def download(self, method: RemoteMethod, values: tuple[Any, ...]) -> Download:
+    def download(self, method: Callee, values: tuple[Any, ...]) -> Download:
         """Call a method that returns a file; its bytes come as they are read."""
         answers = self._answers(method, values)
         head = msgspec.msgpack.decode(next(answers).body, type=Head)
@@ -124,7 +124,7 @@ class Remote:
 
     # --- the way there ---
 
-    def _asked(self, method: RemoteMethod, values: tuple[Any, ...]) -> Reply:
+    def _asked(self, method: Callee, values: tuple[Any, ...]) -> Reply:
         """Send a call until it is answered, as often as it may be sent."""
         expires, arguments, files = self._expires(method), *_parts(method, values)
         waits = self._resilience.waits() if method.repeatable else iter(())
@@ -145,7 +145,7 @@ class Remote:
                 self.breaker.succeeded()
                 return self._read(answer)
 
-    def _answers(self, method: RemoteMethod, values: tuple[Any, ...]) -> Iterator[Reply]:
+    def _answers(self, method: Callee, values: tuple[Any, ...]) -> Iterator[Reply]:
         """Send a call and yield its answers. It is sent once: who has seen a part of a stream cannot see it anew."""
         expires = self._expires(method)
         self.breaker.enter()
@@ -179,7 +179,7 @@ class Remote:
         if isinstance(error, Unavailable) or seconds >= FAIR:
             self.breaker.failed()
 
-    def _expires(self, method: RemoteMethod) -> float:
+    def _expires(self, method: Callee) -> float:
         own, call = monotonic() + method.deadline, calls.current()
         return own if call is None else min(own, call.expires)
 
@@ -201,14 +201,7 @@ class Remote:
     def _failure(self, answer: Reply) -> Exception:
         return self._errors().failure(read_fault(answer))
 
-    def _take_in(self, answer: Reply) -> None:
-        """Hand what came back to the caller's own caller, and to the calls that follow."""
-        call = calls.current()
-        if call is not None and answer.metadata:
-            call.reply.update(answer.metadata)
-            call.onward.update((name, value) for name, value in answer.metadata.items() if name in calls.ONWARD)
-
-    def _decoded(self, method: RemoteMethod, body: bytes) -> Any:
+    def _decoded(self, method: Callee, body: bytes) -> Any:
         wire = method.contract.result
         assert wire is not None  # noqa: S101 - only a download has none
         try:
@@ -240,7 +233,7 @@ def _left(expires: float) -> float:
     return seconds
 
 
-def _parts(method: RemoteMethod, values: tuple[Any, ...]) -> tuple[bytes, list[list[File]]]:
+def _parts(method: Callee, values: tuple[Any, ...]) -> tuple[bytes, list[list[File]]]:
     """Return the arguments as they travel: values as one object, uploads as lists of files."""
     count = len(method.contract.parameters)
     return method.contract.write(values[:count]), [_files(given) for given in values[count:]]
@@ -249,8 +242,3 @@ def _parts(method: RemoteMethod, values: tuple[Any, ...]) -> tuple[bytes, list[l
 def _files(given: Upload | list[Upload] | None) -> list[File]:
     uploads = [given] if isinstance(given, Upload) else given or []
     return [(upload.name, upload.media_type, upload.file.read()) for upload in uploads]
-
-
-def is_list(hint: Any) -> bool:
-    """Tell whether an upload parameter takes several files."""
-    return get_origin(hint) is list or any(get_origin(member) is list for member in get_args(hint))
