@@ -56,9 +56,10 @@ def site(app: App, *, cors: Collection[str] = ()) -> WSGIApplication:
         **_always(app),
     }
     if app.key and app.places and not _missing(RPC):
-        ours |= _place(app)
+        ours |= {PLACE: _place(app)}
     _must_be_free(app, ours.keys())
-    return _beside(rest.wsgi(app, prefix=API, cors=cors), Secure(Site({"/": _front, **ours, **app.mounts})))
+    others = Secure(Site({"/": _front, **ours, **app.mounts}))
+    return _beside(rest.wsgi(app, prefix=API, cors=cors), API, others)
 
 
 def hosting_site(app: App) -> WSGIApplication:
@@ -74,7 +75,7 @@ def hosting_site(app: App) -> WSGIApplication:
             f" processes: set {app.name.upper()}_KEY."
         )
     metrics = {path: wsgi for path, wsgi in app.mounts.items() if path == "/metrics"}
-    return Secure(Site({**_always(app), **_place(app), **metrics}))
+    return _beside(_place(app, prefix=PLACE), PLACE, Secure(Site({**_always(app), **metrics})))
 
 
 def addresses(app: App) -> list[Address]:
@@ -114,8 +115,8 @@ def _always(app: App) -> dict[str, WSGIApplication]:
     return {"/health": health(app), "/status": status(app)}
 
 
-def _place(app: App) -> dict[str, WSGIApplication]:
-    return {PLACE: importlib.import_module(RPC).wsgi(app.host)}
+def _place(app: App, *, prefix: str = "") -> WSGIApplication:
+    return importlib.import_module(RPC).wsgi(app.host, prefix=prefix)  # type: ignore[no-any-return]  # it is a module
 
 
 def _graphql(app: App) -> dict[str, WSGIApplication]:
@@ -132,14 +133,14 @@ def _missing(module: str) -> MissingExtra | None:
     return None
 
 
-def _beside(operations: WSGIApplication, others: WSGIApplication) -> WSGIApplication:
-    """Serve operations and other applications; the way to an operation is one comparison longer."""
-    below = API + "/"
+def _beside(first: WSGIApplication, path: str, others: WSGIApplication) -> WSGIApplication:
+    """Serve an application below a path, and others elsewhere; the way to the first is one comparison longer."""
+    below = path + "/"
 
     def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        path = environ.get("PATH_INFO", "")
-        if path.startswith(below) or path == API:
-            return operations(environ, start_response)
+        asked = environ.get("PATH_INFO", "")
+        if asked.startswith(below) or asked == path:
+            return first(environ, start_response)
         return others(environ, start_response)
 
     return application

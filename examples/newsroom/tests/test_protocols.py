@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import re
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -18,12 +20,12 @@ import sqlalchemy as sa
 from mcp import Client, StdioServerParameters, stdio_client
 from mcp.types import TextContent
 
-from mergepoint import Download, Upload, graphql, grpc, rest, zmq
-from mergepoint.db import migrations
+from mergepoint import Download, Upload, grpc, rest, zmq
+from mergepoint.db import Database, migrations
 from mergepoint.errors import InvalidArgument
 from mergepoint.site import site
 from mergepoint.testing.processes import running
-from newsroom.app import ERRORS, assemble, build
+from newsroom.app import ERRORS, build
 from newsroom.errors import FilePublished, FileTooLarge, NoSuchFile, NoSuchVersion
 from newsroom.records import File, Kind, TaskState
 from newsroom.service.desk import Desk
@@ -32,6 +34,7 @@ from newsroom.service.publishing import Publishing
 from newsroom.settings import DatabaseSettings, Settings, StoreSettings
 from newsroom.tests import samples
 from newsroom.tests.browser import post
+from newsroom.tests.browser import upload as send_file
 
 LARGEST = 200_000
 SECONDS = 30
@@ -69,7 +72,9 @@ class Served(NamedTuple):
             b'name="map"\r\n\r\n{"0":["variables.file"]}',
             b'name="0"; filename="%b"\r\n\r\n%b' % (name.encode(), content),
         ]
-        body = b"".join(b"--cut\r\nContent-Disposition: form-data; " + part + b"\r\n" for part in parts) + b"--cut--\r\n"
+        body = (
+            b"".join(b"--cut\r\nContent-Disposition: form-data; " + part + b"\r\n" for part in parts) + b"--cut--\r\n"
+        )
         return self._post(body, "multipart/form-data; boundary=cut")
 
     def _post(self, body: bytes, media_type: str) -> Any:
@@ -190,12 +195,17 @@ def test_tasks_are_made_and_done(served: Served, protocol: str) -> None:
 
 def test_graphql_has_the_same_files_and_errors(served: Served) -> None:
     """It takes a file beside a mutation, names its fields as Python does, and says the same codes."""
-    sent = served.send("mutation ($file: Upload!) { upload(file: $file) { id path kind size } }", "ql.jpg", samples.jpeg())
+    mutation = "mutation ($file: Upload!) { upload(file: $file) { id path size } }"
+    sent = served.send(mutation, "ql.jpg", samples.jpeg())
     file = sent["data"]["upload"]
     assert (file["path"], file["size"]) == ("uploads/ql.jpg", len(samples.jpeg()))
     tagged = served.graphql('mutation ($id: ID!) { tag(id: $id, tag: "by-ql") { tags } }', id=file["id"])
     assert tagged == {"data": {"tag": {"tags": ["by-ql"]}}}
-    found = served.graphql('{ files(tag: "by-ql") { nodes { id name } } file(id: "%s") { facts { ... on Picture { width } } } }' % file["id"])
+    query = """query ($id: ID!) {
+        files(tag: "by-ql") { nodes { id name } }
+        file(id: $id) { facts { ... on Picture { width } } }
+    }"""
+    found = served.graphql(query, id=file["id"])
     assert found["data"]["files"]["nodes"] == [{"id": file["id"], "name": "ql.jpg"}]
     assert found["data"]["file"]["facts"] == {"width": 60}
     [missing] = served.graphql('{ file(id: "404") { file { id } } }')["errors"]
@@ -221,18 +231,59 @@ def test_agents_use_the_tools_that_somebody_names(served: Served) -> None:
             assert isinstance(text, TextContent)
             assert "There is no file 404." in text.text
 
-    with anyio.fail_after(SECONDS) if False else _within():
-        anyio.run(ask)
+    anyio.run(ask)
 
 
-def test_an_mcp_server_of_everybodys_newsroom_needs_to_be_told_what(served: Served) -> None:
-    """Nothing is open by default: without --tool and --all it says what to write."""
+def test_nothing_is_open_to_agents_by_default(served: Served) -> None:
+    """Without --tool the server of tools says what to write, and ends."""
+    words = [sys.executable, "-m", "mergepoint", "mcp", "newsroom.app:create"]
+    environ = {**os.environ, **served.environ}
+    ended = subprocess.run(words, env=environ, capture_output=True, text=True, timeout=SECONDS, check=False, input="")
+    assert ended.returncode == 2
+    assert "--tool" in ended.stderr
+    assert ended.stderr.startswith("Error: ")
 
 
 # --- joins ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_field_of_many_records_asks_the_database_once(tmp_path: Path) -> None:
-    """Ten tasks with their files take as many statements as two, and each file is asked for once."""
-    settings = Settings(DatabaseSettings(f"sqlite:///{tmp_path}/newsroom.db"), StoreSettings(tmp_path / "files", LARGEST))
-    statements: list[str] = []
+@pytest.fixture
+def statements() -> Iterator[list[str]]:
+    """Give the list of statements that SQLite is asked to run from now on, as SQLite itself tells."""
+    asked: list[str] = []
+
+    def listen(dbapi: Any, _: Any) -> None:
+        dbapi.set_trace_callback(asked.append)
+
+    sa.event.listen(sa.Engine, "connect", listen)
+    yield asked
+    sa.event.remove(sa.Engine, "connect", listen)
+
+
+def test_a_field_of_many_records_asks_the_database_once(tmp_path: Path, statements: list[str]) -> None:
+    """The files of a page of tasks take two statements more, them and their tags, however many they are."""
+    settings = Settings(
+        DatabaseSettings(f"sqlite:///{tmp_path}/newsroom.db"), StoreSettings(tmp_path / "files", LARGEST)
+    )
+    app = build(settings)
+    with closing(app):
+        [database] = [resource for resource in app.resources if isinstance(resource, Database)]
+        migrations.upgrade(database)
+        web = site(app)
+        for number in range(10):
+            file = send_file(web, f"{number}.txt", b"words").json["id"]
+            for note in ("Check the names.", "Find a picture."):
+                post(web, "/api/tasks", file_id=file, note=note)
+
+        def count(query: str) -> tuple[int, Any]:
+            statements.clear()
+            answer = post(web, "/graphql", query=query).json
+            assert "errors" not in answer, answer
+            return sum("SELECT" in statement for statement in statements), answer["data"]["tasks"]["nodes"]
+
+        alone, _ = count("{ tasks(first: 20) { nodes { id path } } }")
+        few, two = count("{ tasks(first: 2) { nodes { path file { path } } } }")
+        many, twenty = count("{ tasks(first: 20) { nodes { path file { path size tags } } } }")
+        assert (len(two), len(twenty)) == (2, 20)
+        assert all(task["file"]["path"] == task["path"] for task in twenty)
+        assert few == many == alone + 2

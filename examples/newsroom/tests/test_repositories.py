@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from msgspec import Struct, structs
+from msgspec.structs import replace
 
 from mergepoint.db import Database, migrations
 from mergepoint.errors import InvalidArgument

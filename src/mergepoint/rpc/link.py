@@ -93,7 +93,7 @@ class Link:
     def ask(self, frame: bytes, seconds: float) -> bytes:
         """Send a frame and return its answer."""
         expires = monotonic() + seconds
-        with self._telling():
+        try:
             connection = self._pool.take(expires)
             try:
                 answer = connection.send(b"%b%d\r\n\r\n%b" % (self._ask, len(frame), frame), expires)
@@ -101,15 +101,17 @@ class Link:
             except BaseException:
                 connection.close()
                 raise
-            self._pool.give_back(connection, answer)
+        except _TROUBLE as error:
+            raise self._told(error) from error
+        self._pool.give_back(connection, answer)
         return _must_be_fine(answer, body)
 
     def stream(self, frame: bytes, seconds: float) -> Iterator[bytes]:
         """Send a frame and yield its answers as they come."""
         expires = monotonic() + seconds
-        with self._telling():
+        done = False
+        try:
             connection = self._pool.take(expires)
-            done = False
             try:
                 answer = connection.send(b"%b%d\r\n\r\n%b" % (self._stream, len(frame), frame), expires)
                 parts = connection.body(answer, expires)
@@ -122,24 +124,23 @@ class Link:
                     self._pool.give_back(connection, answer)
                 else:
                     connection.close()
+        except _TROUBLE as error:
+            raise self._told(error) from error
 
     def close(self) -> None:
         """Close all connections."""
         self._pool.close()
 
-    @contextlib.contextmanager
-    def _telling(self) -> Iterator[None]:
-        """Turn what goes wrong on the way into a failure; only a note for the log says where."""
-        try:
-            yield
-        except TimeoutError as error:
-            raise self._noted(DeadlineExceeded("The other service did not answer in time."), error) from error
-        except (OSError, httptools.HttpParserError, EOFError) as error:
-            raise self._noted(Unavailable("The other service cannot be reached, or hung up."), error) from error
-
-    def _noted(self, failure: Failure, error: Exception) -> Failure:
+    def _told(self, error: Exception) -> Failure:
+        """Return the failure for what went wrong on the way; only a note for the log says where."""
+        failure: Failure = Unavailable("The other service cannot be reached, or hung up.")
+        if isinstance(error, TimeoutError):
+            failure = DeadlineExceeded("The other service did not answer in time.")
         failure.add_note(f"{self._address.host}:{self._address.port}: {type(error).__name__}: {error}")
         return failure
+
+
+_TROUBLE = (OSError, httptools.HttpParserError, EOFError)
 
 
 class _Answer:

@@ -18,15 +18,16 @@ FRAMES = "application/vnd.mergepoint.frames"
 _FIXED = [("Content-Type", FRAMES), ("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff")]
 
 
-def wsgi(host: Host) -> WSGIApplication:
-    """Return the WSGI application that takes the calls of other services, to be mounted at `/place`.
+def wsgi(host: Host, *, prefix: str = "") -> WSGIApplication:
+    """Return the WSGI application that takes the calls of other services; links look for it at `/place`.
 
     What it is sent proves with its signature that it comes from a service with the same key.
 
     Args:
         host: answers them.
+        prefix: what every path begins with, where nothing takes it off.
     """
-    largest = host.max_frame
+    largest, ask, stream = host.max_frame, prefix + ASK, prefix + STREAM
 
     def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if environ["REQUEST_METHOD"] != "POST":
@@ -39,11 +40,11 @@ def wsgi(host: Host) -> WSGIApplication:
             return problem(environ, start_response, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, text)
         frame = environ["wsgi.input"].read(int(length))
         match environ["PATH_INFO"]:
-            case path if path == ASK:
+            case path if path == ask:
                 answer = host.ask(frame)
                 start_response("200 OK", [*_FIXED, ("Content-Length", str(len(answer)))])
                 return [answer]
-            case path if path == STREAM:
+            case path if path == stream:
                 start_response("200 OK", _FIXED)
                 return _prefixed(host.stream(frame))
         return problem(environ, start_response, HTTPStatus.NOT_FOUND, "Calls go to /ask or /stream.")

@@ -17,7 +17,7 @@ import msgspec
 
 from .. import lock
 from ..app import App
-from ..errors import ConfigError, MissingExtra
+from ..errors import MissingExtra
 from ..place import Host
 from .ports import for_people
 from .shared import Shared
