@@ -18,8 +18,7 @@ from tests.test_grpc import certificates
 from mergepoint.errors import ConfigError, DeadlineExceeded, Failure, Unavailable
 from mergepoint.grpc import Tls, client, server
 from mergepoint.grpc.link import Link
-from mergepoint.place import Host
-from mergepoint.place.place import link_to
+from mergepoint.place import Host, link_to
 
 PATIENCE = 20
 """Seconds to wait for what happens at once."""

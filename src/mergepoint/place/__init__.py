@@ -2,8 +2,8 @@
 
 from .addresses import LOCAL, Places
 from .hosting import Host
-from .place import Place
+from .place import Place, link_to
 from .remote import Link
 from .resilience import Resilience
 
-__all__ = ["LOCAL", "Host", "Link", "Place", "Places", "Resilience"]
+__all__ = ["LOCAL", "Host", "Link", "Place", "Places", "Resilience", "link_to"]

@@ -35,7 +35,7 @@ class Shared:
         """Begin to work, and to lead if nobody does; else wait for the turn.
 
         Raises:
-            zmq.ZMQError: this process leads, and the address cannot be used.
+            ConfigError: this process leads, and the address cannot be used.
         """
         try:
             # Of the process, not of the open file: a program that a worker starts must not keep it.
