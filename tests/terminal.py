@@ -1,5 +1,6 @@
 """A terminal for tests: a program believes that somebody sits there, and the test reads what that person would see."""
 
+import contextlib
 import os
 import pty
 import re
@@ -79,6 +80,15 @@ class Terminal:
     def type(self, text: str) -> None:
         """Type a text."""
         os.write(self._ours, text.encode())
+
+    def interrupt(self) -> None:
+        """Press Ctrl+C until the program listens: Python loses one between showing a prompt and waiting for a key."""
+        until = time.monotonic() + LIMIT
+        while self.process.poll() is None and time.monotonic() < until:
+            with contextlib.suppress(OSError):
+                self.type("\x03")
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(1)
 
     def ended(self) -> int:
         """Wait for the end of the program; return its exit code."""

@@ -722,7 +722,7 @@ def test_ctrl_c_at_a_question_ends_with_130(folder: Path) -> None:
     """The app is closed, and no traceback is shown."""
     with Terminal(["./roost", "adopt"], folder=folder) as terminal:
         terminal.expect("name (what its keepers will call it): ")
-        terminal.type("\x03")
+        terminal.interrupt()
         assert terminal.ended() == 130
         assert "Traceback" not in terminal.seen
         assert terminal.seen.endswith("closed\n")

@@ -275,7 +275,8 @@ def _streaming(operation: Operation, step: Step, watchers: list[Watcher]) -> Run
                 raise
             raise told from error
         finally:
-            leave(token)
+            with contextlib.suppress(ValueError):  # collected as garbage before its Stream, in some other context
+                leave(token)
             for watch in watchers:
                 try:
                     watch(call, monotonic() - began, outcome)

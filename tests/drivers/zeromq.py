@@ -18,7 +18,7 @@ ANYWHERE = "tcp://127.0.0.1:*"
 class ZeroMQ:
     """Calls over ZeroMQ, with the typed client."""
 
-    lacks: Mapping[Need, str] = {"replies": "the client keeps what comes beside answers to itself"}
+    lacks: Mapping[Need, str] = {}
 
     @contextmanager
     def connect(self, app: App, service: type[S], metadata: Mapping[str, str]) -> Iterator[S]:

@@ -77,6 +77,7 @@ class _Connection(NamedTuple):
     def taken(self, message: Message) -> Message:
         """Return an answer, or raise the failure that it tells of."""
         reply, body = message
+        calls.take_in(reply.metadata)
         if reply.kind == "fault":
             raise self._failure(body)
         return message
