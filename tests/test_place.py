@@ -395,6 +395,14 @@ def test_a_call_without_the_key_is_refused() -> None:
     assert fault_of(host_of(None).ask(frame(""))).kind == "unauthenticated"
 
 
+def test_a_user_of_another_version_is_refused() -> None:
+    """A record that cannot be read is told, and does not break the host."""
+    host = host_of(placed.KEY)
+    wrong = frame(placed.KEY, user=b"\x81\xa3age\x07")
+    assert fault_of(host.ask(wrong)).kind == "invalid_argument"
+    assert [fault_of(answer).kind for answer in host.stream(wrong)] == ["unimplemented"]
+
+
 def test_a_caught_call_cannot_be_sent_again_later() -> None:
     """A frame is good for five minutes."""
     host = host_of(placed.KEY)
@@ -506,7 +514,7 @@ def test_a_compatible_difference_is_borne() -> None:
     """A caller that knows fewer parameters gets their defaults, and does not see the fields it does not know."""
     caller = roost_app(Older)
     assert linked(caller, roost_app(Newer)).bat(1) == Bat(1, "new")
-    with pytest.raises(Failure, match=r"Its version of roost\.bat is another"):
+    with pytest.raises(Failure, match=r"its version of roost\.bat is another"):
         caller.places["roost"].check()
 
 

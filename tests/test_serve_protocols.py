@@ -200,7 +200,10 @@ def test_one_port_cannot_serve_two_protocols(start: Start, option: str) -> None:
         ("http://127.0.0.1:1", "--zmq: expected an address such as tcp://127.0.0.1:5555"),
         ("tcp://127.0.0.1:65536", "--zmq: expected an address such as tcp://127.0.0.1:5555"),
         ("tcp://192.0.2.1:5555", "Expected an address of this machine, got 192.0.2.1"),
-        ("ipc:///no/such/folder", "zmq: cannot listen at ipc:///no/such/folder"),
+        (
+            "ipc:///no/such/bats",
+            "--zmq ipc:///no/such/bats: expected a folder to make the socket in, but /no/such cannot",
+        ),
     ],
 )
 def test_a_wrong_address_of_zeromq_is_one_clear_line(start: Start, address: str, message: str) -> None:
@@ -208,8 +211,7 @@ def test_a_wrong_address_of_zeromq_is_one_clear_line(start: Start, address: str,
     server = start("--zmq", address, "--workers", "2", wait="Error")
     assert server.end() == 2, server.output
     assert server.output.startswith(f"Error: {message}")
-    assert server.output.count("Error") == 1
-    assert "Traceback" not in server.output
+    assert server.output.count("\n") == 1
 
 
 def test_a_zeromq_port_that_is_taken_is_named(start: Start) -> None:

@@ -79,7 +79,8 @@ class Channel:
         told: Failure
         if code == grpc.StatusCode.DEADLINE_EXCEEDED:
             told = DeadlineExceeded(f"{self.what} did not answer in time.")
-        elif code == grpc.StatusCode.UNAVAILABLE:
+        # A server that is about to end cancels what comes in before its word of that (GOAWAY) has arrived here.
+        elif code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
             reached = not any(sign in text for sign in NOT_REACHED)
             told = Unavailable(f"{self.what} hung up." if reached else f"{self.what} cannot be reached.")
         else:

@@ -85,9 +85,9 @@ class Host:
                 contracts = {name: hosted.fingerprint for name, hosted in self._hosted.items()}
                 return reply(Reply("v", msgspec.msgpack.encode(contracts)))
             hosted = self._find(envelope.operation, ("value", "nothing"))
+            call = hosted.call(envelope)
         except Failure as refusal:
             return fault_reply(ErrorTable().fault(refusal), {})
-        call = hosted.call(envelope)
         try:
             body = _written(hosted.operation, hosted.operation.run(call, envelope, hosted.read))
             return reply(Reply("v", body, call.reply if call.replies else {}))
@@ -99,10 +99,10 @@ class Host:
         try:
             envelope = self._unsealed(frame, verified)
             hosted = self._find(envelope.operation, ("stream", "download"))
+            call = hosted.call(envelope)
         except Failure as refusal:
             yield fault_reply(ErrorTable().fault(refusal), {})
             return
-        call = hosted.call(envelope)
         try:
             for body in _bodies(hosted, call, envelope):
                 yield reply(Reply("v", body))

@@ -132,11 +132,9 @@ class Place(Generic[S]):
         theirs = self._far().contracts(SECONDS_TO_CHECK)
         mine = {f"{self.name}.{name}": self._remote_method(name).fingerprint for name in self.methods}
         if absent := sorted(mine.keys() - theirs.keys()):
-            raise Failure(f"It does not host {', '.join(absent)}.", kind="unimplemented", code="contract_mismatch")
-        if other := sorted(name for name, print in mine.items() if theirs[name] != print):
-            raise Failure(
-                f"Its version of {', '.join(other)} is another.", kind="unimplemented", code="contract_mismatch"
-            )
+            raise _mismatch(f"it does not host {', '.join(absent)}")
+        if other := sorted(name for name, contract in mine.items() if theirs[name] != contract):
+            raise _mismatch(f"its version of {', '.join(other)} is another")
 
     def close(self) -> None:
         """Let go of the connections."""

@@ -16,6 +16,7 @@ from ..errors import DeadlineExceeded, Failure, InvalidArgument, Unavailable
 from ..faults import ErrorTable
 from ..lock import fingerprint
 from ..operation import Policy
+from ..stub import expires
 from ..types import Download, Upload
 from .frames import VERSION, Envelope, File, Reply, read_fault, read_reply, seal
 from .resilience import FAIR, Breaker, Budget, Resilience
@@ -126,19 +127,19 @@ class Remote:
 
     def _asked(self, method: Callee, values: tuple[Any, ...]) -> Reply:
         """Send a call until it is answered, as often as it may be sent."""
-        expires, arguments, files = self._expires(method), *_parts(method, values)
+        until, arguments, files = expires(method.deadline), *_parts(method, values)
         waits = self._resilience.waits() if method.repeatable else iter(())
         self._budget.earn()
         while True:
+            seconds = _left(until)
             self.breaker.enter()
-            seconds = _left(expires)
             frame = self._frame(method.operation, method.fingerprint, seconds, arguments, files)
             try:
                 answer = self.link.ask(frame, seconds)
             except (Unavailable, DeadlineExceeded) as error:
                 self._count(error, seconds)
                 wait = next(waits, None)
-                if wait is None or monotonic() + wait >= expires or not self._budget.spend():
+                if wait is None or monotonic() + wait >= until or not self._budget.spend():
                     raise self._named(error) from error
                 sleep(wait)
             else:
@@ -147,9 +148,8 @@ class Remote:
 
     def _answers(self, method: Callee, values: tuple[Any, ...]) -> Iterator[Reply]:
         """Send a call and yield its answers. It is sent once: who has seen a part of a stream cannot see it anew."""
-        expires = self._expires(method)
+        seconds = _left(expires(method.deadline))
         self.breaker.enter()
-        seconds = _left(expires)
         frame = self._frame(method.operation, method.fingerprint, seconds, *_parts(method, values))
         with closing(self.link.stream(frame, seconds)) as frames:  # type: ignore[type-var]  # it is a generator
             for answer in map(self._read, self._counted(frames, seconds)):
@@ -178,10 +178,6 @@ class Remote:
     def _count(self, error: Failure, seconds: float) -> None:
         if isinstance(error, Unavailable) or seconds >= FAIR:
             self.breaker.failed()
-
-    def _expires(self, method: Callee) -> float:
-        own, call = monotonic() + method.deadline, calls.current()
-        return own if call is None else min(own, call.expires)
 
     def _frame(self, operation: str, contract: str, seconds: float, arguments: bytes, files: list[list[File]]) -> bytes:
         call = calls.current()
@@ -221,13 +217,13 @@ def _user_of(call: Call) -> bytes | None:
     return None if wire is None or call.user is None else wire.encode_msgpack(call.user)
 
 
-def _left(expires: float) -> float:
+def _left(until: float) -> float:
     """Return the seconds until a moment.
 
     Raises:
         DeadlineExceeded: there are none.
     """
-    seconds = expires - monotonic()
+    seconds = until - monotonic()
     if seconds <= 0:
         raise DeadlineExceeded
     return seconds

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 import socket
 from collections.abc import Mapping
 from contextlib import ExitStack
+from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import ConfigError
@@ -118,6 +120,9 @@ def hold(host: str, port: int, option: str) -> socket.socket:
 
 def _zmq_address(text: str, taken: Mapping[int, str]) -> str:
     if _IPC.fullmatch(text):
+        folder = Path(text.partition("ipc://")[2]).parent
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise ConfigError(f"--zmq {text}: expected a folder to make the socket in, but {folder} cannot be used.")
         return text
     found = _TCP.fullmatch(text)
     port = int(found[2].replace("*", "0")) if found else MOST + 1
