@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
-import secrets
 from collections.abc import Callable, Iterator, Mapping
 from inspect import Parameter as Argument
 from inspect import signature
@@ -279,7 +279,7 @@ class App:
         """What answers the calls of other processes to the services that live in this one."""
         if self._host is None:
             assert self.operations is not None  # noqa: S101 - looking at them closes the registration
-            self._host = Host(dict(self._hosted(_Surroundings())), self.key or secrets.token_bytes(32))
+            self._host = Host(dict(self._hosted(_Surroundings())), self.key or os.urandom(32))
         return self._host
 
     @property

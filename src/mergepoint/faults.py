@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterator, Mapping
+from random import getrandbits
 from typing import Any, get_type_hints
 
 import msgspec
@@ -120,6 +121,18 @@ class ErrorTable:
         failure = cls.__new__(cls)
         Failure.__init__(failure, fault.message, kind=fault.kind, code=fault.code, fields=fault.fields)
         return failure
+
+
+def incident(where: str, error: BaseException) -> Internal:
+    """Log a bug with its traceback, and return what a caller is told of it: the number of the incident.
+
+    Args:
+        where: what the log says of the place, such as `roost.bat, request 5f3a`.
+        error: the bug.
+    """
+    number = f"{getrandbits(40):010x}"
+    logger.error("Incident %s in %s", number, where, exc_info=error)
+    return Internal(number)
 
 
 def code_of(error: type[Exception]) -> str:

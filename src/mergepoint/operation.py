@@ -7,7 +7,6 @@ import functools
 import logging
 from collections.abc import Callable, Iterator
 from contextvars import Context, copy_context
-from random import getrandbits
 from time import monotonic
 from typing import Any, Literal
 
@@ -16,8 +15,8 @@ import msgspec
 from .access import Predicate, anyone, users
 from .call import Call, enter, leave
 from .contract import Contract
-from .errors import Internal, PermissionDenied, Unauthenticated
-from .faults import ErrorTable
+from .errors import PermissionDenied, Unauthenticated
+from .faults import ErrorTable, incident
 from .loop import EventLoop
 from .wire import Wire
 
@@ -148,9 +147,7 @@ class Operation:
         """
         if self.errors.may_travel(error):
             return self.errors.kind(error), error
-        incident = f"{getrandbits(40):010x}"
-        logger.error("Incident %s in %s, request %s", incident, self.name, call.request_id, exc_info=error)
-        return "internal", Internal(incident)
+        return "internal", incident(f"{self.name}, request {call.request_id}", error)
 
 
 def _as_is(values: tuple[Any, ...]) -> tuple[Any, ...]:

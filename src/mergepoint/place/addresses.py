@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import os
 import re
-import secrets
 from collections.abc import Mapping
 
 import msgspec
@@ -82,7 +81,7 @@ class Places(msgspec.Struct, frozen=True):
             return b""  # mutual TLS is the proof
         raise ConfigError(
             "Services in several processes need a key that calls between them are signed with: secret, and the same for"
-            f" all of them. Set <APP>_KEY, for instance to {secrets.token_urlsafe(32)}"
+            f" all of them. Set <APP>_KEY, for instance to {os.urandom(24).hex()}"
         )
 
 

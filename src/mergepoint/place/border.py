@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import functools
-import logging
-import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing, closing
 from typing import Any
 
 from ..contract import Contract
-from ..errors import Internal
-from ..faults import ErrorTable
+from ..faults import ErrorTable, incident
 from ..stub import Function
 from .copying import Copy, copier
-
-logger = logging.getLogger("mergepoint")
 
 
 def border(function: Function, contract: Contract, name: str, errors: Callable[[], ErrorTable]) -> Function:
@@ -42,11 +37,7 @@ def _told(name: str, errors: Callable[[], ErrorTable], error: Exception) -> Exce
     if _is_callers_own(error):
         return error
     table = errors()
-    if table.may_travel(error):
-        return table.failure(table.fault(error))
-    incident = secrets.token_hex(5)
-    logger.error("Incident %s in %s", incident, name, exc_info=error)
-    return Internal(incident)
+    return table.failure(table.fault(error)) if table.may_travel(error) else incident(name, error)
 
 
 def _is_callers_own(error: Exception) -> bool:

@@ -9,7 +9,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from contextvars import Context
-from importlib.metadata import entry_points
 from typing import Any, Generic, Literal, TypeVar, cast
 
 import msgspec
@@ -192,6 +191,9 @@ def link_to(address: str) -> Link:
     Raises:
         ConfigError: nobody knows the scheme.
     """
+    # Here, because it takes as long to import as all of Mergepoint, and most applications run in one process.
+    from importlib.metadata import entry_points  # noqa: PLC0415
+
     scheme = address.partition("://")[0]
     known = entry_points(group=LINKS)
     if scheme not in known.names:
