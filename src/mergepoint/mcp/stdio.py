@@ -56,11 +56,10 @@ def serve_stdio(server: Server[Any], streams: Streams) -> None:
         server: what `mergepoint.mcp.server` made.
         streams: what `protocol_streams` kept.
     """
-    with suppress(BrokenPipeError, KeyboardInterrupt):
-        try:
-            anyio.run(_serve, server, streams)
-        except* BrokenPipeError as gone:
-            raise BrokenPipeError from gone
+    try:
+        anyio.run(_serve, server, streams)
+    except* (BrokenPipeError, anyio.BrokenResourceError, anyio.ClosedResourceError, KeyboardInterrupt):
+        pass  # the client has gone, or somebody asked for the end
 
 
 async def _serve(server: Server[Any], streams: Streams) -> None:
