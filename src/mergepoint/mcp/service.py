@@ -37,6 +37,9 @@ Context = ServerRequestContext[Any, Any]
 THREADS = 40
 """Calls that are worked on at a time; further ones wait, and the wait counts for their deadlines."""
 
+PATIENCE = 1.0
+"""Seconds for which a word of progress waits to be read; then it is left out, as nobody needs old news."""
+
 LONGEST_ECHO = 100
 """Characters of a caller's words that come back in a message."""
 
@@ -105,9 +108,14 @@ class _Service:
             raise MCPError(INVALID_PARAMS, message)
         call = _call(tool, self._metadata(context))
 
+        async def report(count: int, item: str) -> None:
+            # A report that begins just as the client goes away is cancelled by nobody, and read by nobody.
+            with anyio.move_on_after(PATIENCE):
+                await context.session.report_progress(count, None, item)
+
         def progress(count: int, item: str) -> None:
             try:
-                from_thread.run(context.session.report_progress, count, None, item)
+                from_thread.run(report, count, item)
             except CancelledError:  # which is no cancellation in a thread, and no bug of the operation either
                 call.check()
 
