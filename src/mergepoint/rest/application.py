@@ -12,8 +12,9 @@ from falcon.routing import CompiledRouter
 
 from ..app import App
 from ..faults import ErrorTable
+from ..wsgi.request import SECURITY, request_id
 from .cors import Cors
-from .endpoint import SECURITY, Endpoint, Header, StartResponse, endpoint, refuse, request_id
+from .endpoint import Endpoint, Header, StartResponse, endpoint, refuse
 from .problems import HttpFailure
 from .request import Environ
 from .routes import PLACEHOLDER, Route, routes

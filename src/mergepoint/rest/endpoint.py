@@ -15,10 +15,11 @@ from ..call import Call, new_request_id
 from ..errors import RegistrationError
 from ..faults import Fault
 from ..wire import Wire
+from ..wsgi.request import SECURITY, Headers, request_id, seconds_left
 from .downloads import file_response
 from .negotiation import must_accept
 from .problems import MEDIA_TYPE, details, status_line, status_of
-from .request import Environ, Headers, reader
+from .request import Environ, reader
 from .routes import PLACEHOLDER, Route
 from .streams import Lines, lines_for
 from .uploads import close_files
@@ -26,17 +27,9 @@ from .uploads import close_files
 StartResponse: TypeAlias = Callable[[str, list[tuple[str, str]]], Any]
 Header = tuple[str, str]
 
-SECURITY: list[Header] = [
-    ("X-Content-Type-Options", "nosniff"),
-    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
-    ("Referrer-Policy", "no-referrer"),
-]
-"""On every answer, errors too (OWASP ASVS 5, 3.4)."""
-
 OF_THE_BODY = ("Content-Type", "Content-Length")
 """The headers that tell of a body, and so are left out where there is none."""
 
-_REQUEST_ID = re.compile(r"[\w.\-]{1,64}", re.ASCII).fullmatch
 _UNSAFE = re.compile(r"[^\x20-\x7e]")
 
 
@@ -85,18 +78,6 @@ class FormEndpoint(Endpoint):
 def endpoint(route: Route, prefix: str) -> Endpoint:
     """Return what answers the requests for a route below a prefix."""
     return (FormEndpoint if route.operation.contract.uploads else Endpoint)(route, prefix)
-
-
-def request_id(environ: Environ) -> str:
-    """Return the id that the caller gave the request, if it is fit for headers and logs, or a new one."""
-    given = environ.get("HTTP_X_REQUEST_ID")
-    return given if given and _REQUEST_ID(given) else new_request_id()
-
-
-def seconds_left(environ: Environ) -> float | None:
-    """Return the time that the caller still has, from `Mergepoint-Timeout`, or None if it does not say."""
-    given = environ.get("HTTP_MERGEPOINT_TIMEOUT")
-    return float(given) if given and re.fullmatch(r"\d{1,9}(\.\d{1,9})?", given) else None
 
 
 def refuse(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from operator import itemgetter
 from typing import Any
 from urllib.parse import unquote
@@ -21,25 +21,6 @@ Source = tuple[Environ, Mapping[str, str]]
 
 Read = Callable[[Source], tuple[Any, ...]]
 """Reads the arguments of one route, in the order that its contract gives."""
-
-
-class Headers(Mapping[str, str]):
-    """The headers of a request as the metadata of a call, by lower-case name; read only when asked for."""
-
-    __slots__ = ("_environ",)
-
-    def __init__(self, environ: Environ) -> None:
-        self._environ = environ
-
-    def __getitem__(self, name: str) -> str:
-        value = self._environ["HTTP_" + name.upper().replace("-", "_")]
-        return value if isinstance(value, str) else str(value)
-
-    def __iter__(self) -> Iterator[str]:
-        return (key[5:].lower().replace("_", "-") for key in self._environ if key.startswith("HTTP_"))
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
 
 
 def reader(route: Route) -> Read:
