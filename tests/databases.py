@@ -84,6 +84,7 @@ class Work:
     """An operation, as far as a unit of work cares."""
 
     kind: str
+    atomic: bool = True
 
 
 @dataclass

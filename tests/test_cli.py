@@ -491,6 +491,7 @@ def test_routes_are_json_for_programs() -> None:
             "zmq": "bat", "mcp": "bat",
         },
         "left_out": {},
+        "job": None,
     }  # fmt: skip
     assert json.loads(run("routes", "--json", HELLO).stdout)[0]["left_out"].keys() == {"mcp"}
 
@@ -585,6 +586,21 @@ def test_a_wide_table_wraps_its_widest_column() -> None:
     assert table([("ID", "NAME"), ("1", "Flap")]).splitlines() == ["ID  NAME", "1   Flap"]
 
 
+def test_a_table_keeps_ids_whole_and_may_have_remarks() -> None:
+    """Columns that are to be copied are not wrapped; a remark has the whole line, below its row."""
+    rows = [("ID", "WHAT"), ("0123456789", "a bat that flies"), "it does so at night only", ("1", "b")]
+    assert table(rows, width=20, whole=[0]).splitlines() == [
+        "ID          WHAT",
+        "0123456789  a bat",
+        "              that",
+        "              flies",
+        "  it does so at",
+        "    night only",
+        "1           b",
+    ]
+    assert table([("0123456789", "0123456789")], width=10, whole=[0, 1]) == "0123456789  0123456789"
+
+
 def test_the_shell_runs_operations_through_their_policy() -> None:
     """Operations are functions there, with access, errors and help; `app` is the app."""
     script = (
@@ -659,7 +675,11 @@ def test_help_lists_the_commands_without_importing_them() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["run", "call", "routes", "places", "check", "shell", "db", "db upgrade", "db revision", "completion"]
+    "command",
+    [
+        *["run", "call", "routes", "places", "check", "shell", "db", "db upgrade", "db revision", "completion", "jobs"],
+        *[f"jobs {name}" for name in ("list", "dead", "show", "retry", "cancel", "expedite", "purge")],
+    ],
 )
 def test_every_command_has_help(command: str) -> None:
     """Each says what it does before it lists its options."""

@@ -344,6 +344,49 @@ def test_nested_transactions_are_savepoints(db: Database, bats: Bats) -> None:
     assert [bat.id for bat in bats.every.all()] == [1, 3]
 
 
+def test_what_lasts_is_told_after_the_commit(db: Database, bats: Bats) -> None:
+    """What is to be told on commit is told in order when the transaction is over, and at once where there is none."""
+    told: list[str] = []
+    with db.unit_of_work(command()):
+        bats.add.run(id=1, name="a")
+        db.on_commit(lambda: told.append(f"first of {bats.count.one()}"))
+        with db.transaction():
+            db.on_commit(lambda: told.append("second"))
+        assert told == []
+    assert told == ["first of 1", "second"]
+    with db.transaction():
+        db.on_commit(lambda: told.append("third"))
+        assert len(told) == 2
+    db.on_commit(lambda: told.append("fourth"))
+    with db.unit_of_work(query()):
+        db.on_commit(lambda: told.append("fifth"))
+        assert told[2:] == ["third", "fourth", "fifth"]
+
+
+def test_what_is_rolled_back_is_not_told(db: Database, bats: Bats) -> None:
+    """What was to be told on commit is forgotten with its savepoint or transaction; what came before is told."""
+    told: list[str] = []
+    with db.unit_of_work(command()):
+        bats.add.run(id=1, name="a")
+        db.on_commit(lambda: told.append("before"))
+        with pytest.raises(LookupError), db.transaction():
+            db.on_commit(lambda: told.append("inside"))
+            raise LookupError
+        db.on_commit(lambda: told.append("after"))
+    assert told == ["before", "after"]
+    with pytest.raises(LookupError), db.unit_of_work(command()):
+        bats.remove.run(id=1)
+        db.on_commit(lambda: told.append("never"))
+        raise LookupError
+    with db.unit_of_work(query()):
+        with pytest.raises(LookupError), db.transaction():
+            db.on_commit(lambda: told.append("never"))
+            raise LookupError
+        with db.transaction():
+            db.on_commit(lambda: told.append("later"))
+    assert told == ["before", "after", "later"]
+
+
 def test_a_transaction_outside_a_unit_is_one(db: Database, bats: Bats) -> None:
     """`db.transaction()` alone commits or rolls back its block."""
     with db.transaction():

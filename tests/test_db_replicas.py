@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import pwd
-import shutil
-import socket
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from time import monotonic, sleep, time
@@ -15,6 +9,7 @@ from time import monotonic, sleep, time
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import func, insert, select
+from tests.clusters import Cluster, cluster_folder, free_port, server_programs
 from tests.databases import command, query
 
 from mergepoint.db import WROTE, Database
@@ -23,63 +18,14 @@ NOTES = sa.Table("notes", sa.MetaData(), sa.Column("id", sa.Integer, primary_key
 LAG = 4  # seconds
 
 
-class Cluster:
-    """A PostgreSQL server of the test's own, in a temporary folder."""
-
-    def __init__(self, programs: Path, folder: Path, port: int) -> None:
-        self.programs, self.folder, self.port = programs, folder, port
-        self.url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
-
-    def run(self, program: str, *arguments: str) -> None:
-        command = [str(self.programs / program), *arguments]
-        if os.geteuid() == 0:
-            command = ["runuser", "-u", "postgres", "--", *command]
-        # To a file: a server that is started keeps the stream open.
-        with (self.folder.parent / "log").open("w+") as log:
-            done = subprocess.run(command, check=False, stdout=log, stderr=log, cwd="/", timeout=120)
-            log.seek(0)
-            assert done.returncode == 0, f"{program}: {log.read()}"
-
-    def start(self) -> None:
-        settings = f"-c port={self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off"
-        self.run("pg_ctl", "-D", str(self.folder), "-w", "-o", settings, "-l", f"{self.folder}.log", "start")
-
-    def stop(self) -> None:
-        self.run("pg_ctl", "-D", str(self.folder), "-w", "-m", "immediate", "stop")
-
-
-def free_port() -> int:
-    """Find a port that nothing uses."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def server_programs() -> Path:
-    """Find the folder of PostgreSQL's server programs, or skip."""
-    elsewhere = shutil.which("pg_basebackup")
-    found = [Path(elsewhere)] if elsewhere else []
-    found += sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_basebackup"))
-    if not found or not found[-1].with_name("initdb").exists():
-        pytest.skip("PostgreSQL's server programs (initdb, pg_basebackup) are not installed: no replica to test with")
-    if os.geteuid() == 0 and not shutil.which("runuser"):
-        pytest.skip("PostgreSQL does not run as root and there is no runuser: no replica to test with")
-    return found[-1].parent
-
-
 @pytest.fixture(scope="module")
 def pair() -> Iterator[tuple[Cluster, Cluster]]:
     """A primary, and a replica that replays what is written LAG seconds later."""
     programs = server_programs()
-    with tempfile.TemporaryDirectory(prefix="mergepoint-replica-") as folder:
-        base = Path(folder)
-        if os.geteuid() == 0:
-            account = pwd.getpwnam("postgres")
-            os.chown(base, account.pw_uid, account.pw_gid)
+    with cluster_folder() as base:
         primary = Cluster(programs, base / "primary", free_port())
         replica = Cluster(programs, base / "replica", free_port())
-        (base / "log").touch()
-        primary.run("initdb", "-D", str(primary.folder), "-A", "trust", "-U", "postgres", "--no-sync")
+        primary.make()
         primary.start()
         try:
             primary.run("pg_basebackup", "-D", str(replica.folder), "-R", "-X", "stream", "-c", "fast", "--no-sync",

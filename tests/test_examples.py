@@ -4,7 +4,10 @@ import hashlib
 import importlib
 import io
 import json
+import sqlite3
+import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -12,8 +15,11 @@ from typing import Any
 import pytest
 from werkzeug.test import Client, TestResponse
 
-from mergepoint import App, rest
+from mergepoint import App, rest, tasks
 from mergepoint.errors import ConfigError
+from mergepoint.jobs import Runner
+from mergepoint.schedule import Scheduler
+from mergepoint.tasks import Queue
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
@@ -165,6 +171,27 @@ def test_wrong_settings_stop_the_start(example: Callable[[str], ModuleType]) -> 
     assert "HARBOUR_MAIL__SENDER: expected the variable of a setting" in str(caught.value)
 
 
+def test_a_survey_runs_in_the_background(example: Callable[[str], ModuleType], tmp_path: Path) -> None:
+    """The caller gets a job at once; a worker runs it, and then its result is there."""
+    app = example("background").create(f"sqlite:///{tmp_path / 'surveys.db'}")
+    client = _over_rest(app)
+    jobs = [client.post("/survey", json={"harbours": names}) for names in (["Oslo", "Hamburg"], ["Atlantis"])]
+    assert [job.status_code for job in jobs] == [202, 202]
+    good, bad = (job.headers["Location"] for job in jobs)
+    assert _said(client.get(f"{good}/result"))["code"] == "no_result_yet"
+    worker = tasks.Worker(next(each for each in app.resources if isinstance(each, tasks.Queue)), threads=1)
+    worker.start()
+    try:
+        watched = client.get(f"{good}/progress").text.splitlines()
+        assert json.loads(watched[-1])["state"] == "done"
+        assert json.loads(client.get(f"{bad}/progress").text.splitlines()[-1])["state"] == "dead"
+    finally:
+        worker.stop()
+    assert _said(client.get(f"{good}/result"))[0] == {"harbour": "Oslo", "metres": 11.0}
+    assert "There is no harbour called Atlantis" in _said(client.get(f"{bad}/result"))["detail"]
+    app.close()
+
+
 def test_a_database_keeps_what_commands_did(example: Callable[[str], ModuleType], tmp_path: Path) -> None:
     """Ships are there for the next process; a refused command leaves nothing behind."""
     url = f"sqlite:///{tmp_path / 'harbour.db'}"
@@ -177,3 +204,43 @@ def test_a_database_keeps_what_commands_did(example: Callable[[str], ModuleType]
     second = example("database").create(url)
     assert [ship["name"] for ship in _said(_over_rest(second).get("/ships"))] == ["Pequod", "Demeter"]
     second.close()
+
+
+def test_the_tide_is_measured_by_the_clock(example: Callable[[str], ModuleType], tmp_path: Path) -> None:
+    """Each tick of a schedule is a job, which a worker runs."""
+    app = example("schedule").create(f"sqlite:///{tmp_path / 'gauge.db'}")
+    _let_pass(app, 300, 300)
+    assert len(_said(_over_rest(app).get("/readings"))) == 2
+    app.close()
+
+
+def test_a_sweep_finds_what_is_damaged(
+    example: Callable[[str], ModuleType], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Every scroll is checked; one that changed on the shelf is told of."""
+    app = example("sweep").create(f"sqlite:///{tmp_path / 'library.db'}")
+    client = _over_rest(app)
+    for text in ("To be", "or not"):
+        assert client.post("/shelve", json={"text": text}).status_code < 300
+    with closing(sqlite3.connect(tmp_path / "library.db")) as shelf:
+        shelf.execute("UPDATE scrolls SET text = 'or knot' WHERE text = 'or not'")
+        shelf.commit()
+    _let_pass(app, 1)
+    last = _said(client.get("/checked"))["last"]
+    assert (last["visited"], last["failed"]) == (2, 1)
+    assert "The scroll 2 is damaged." in caplog.text
+    app.close()
+
+
+def _let_pass(app: App, *seconds: int) -> None:
+    """Fire what an app has scheduled as if some seconds passed, and run its jobs."""
+    (queue,) = (resource for resource in app.resources if isinstance(resource, Queue))
+    now = time.time()
+    scheduler = Scheduler(queue, clock=lambda: now)
+    runner = Runner(app, "worker", queue.engine.report)
+    scheduler.fire()
+    for passed in seconds:
+        now += passed
+        scheduler.fire()
+        claims = queue.engine.claim("worker", app.lanes, 10, 60.0)
+        queue.engine.settle([runner.run(claim) for claim in claims])

@@ -35,21 +35,21 @@ HOUSE = [  # from the ground up; a module imports only from floors below its own
     floor("errors", "errors"),
     floor(
         "core",
-        "types redact shape examination wire contract access faults loop call operation app lock stub place",
+        "types redact shape examination wire contract access faults loop call operation app lock stub place jobs",
         rooms=False,
     ),
     floor("package", "__init__"),
     floor("foundations", "wsgi db"),  # parts on which other parts stand
     floor("parts", "config ids observe asgi health target testing cache auth redis"),
-    floor("adapters", "rest graphql grpc rpc cli mcp zmq tasks schedule pages"),
-    floor("site", "site"),
+    floor("adapters", "rest graphql grpc rpc cli mcp zmq tasks schedule celery pages"),
+    floor("site", "site loading background"),
     floor("processes", "serve console"),
     floor("commands", "commands"),
     floor("command", "__main__"),
 ]
 CORE = HOUSE[0].modules | HOUSE[1].modules | HOUSE[2].modules
 SAME_EXTRA = {"ids": "db"}  # a module that needs what another's extra installs, and nothing else
-VOCABULARY = {"Download", "Id", "Meta", "Page", "Sensitive", "UNSET", "Unset", "Upload"}
+VOCABULARY = {"Download", "Id", "Meta", "Page", "Progress", "Sensitive", "UNSET", "Unset", "Upload"}
 
 
 @dataclass(frozen=True)

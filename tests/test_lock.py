@@ -728,6 +728,80 @@ def test_jobs_are_queued_only_of_commands() -> None:
     assert change.breaks == CALLERS
 
 
+TASK = """
+class Bat(Struct):
+    name: str
+    {field}
+@app.{kind}
+def count(bat: Bat, {parameters}) -> int: ...
+"""
+
+
+def task(parameters: str = "depth: int = 1", *, field: str = "", kind: str = "task") -> AppLock:
+    """Describe an app with one command that only jobs run, or another kind of operation."""
+    return described(TASK.format(parameters=parameters, field=field or "pass", kind=kind).replace("    pass\n", ""))
+
+
+def test_commands_that_only_jobs_run_are_described_apart() -> None:
+    """A task is in the lock with its parameters and what they lead to, and is no operation."""
+    found = task()
+    assert found.operations == {}
+    assert texts(found.tasks["count"]) == {"bat": "Bat!", "depth": "int"}
+    assert list(found.records) == ["Bat"]
+    assert lock.describe(app_of("@app.query\ndef look() -> int: ...")).tasks == {}
+
+
+@pytest.mark.parametrize(
+    ("new", "sentence"),
+    [
+        (task(""), "Parameter depth of count was removed: queued jobs that hold it go to the dead letters."),
+        (
+            task("depth: int = 1, *, cave: str"),
+            "Parameter cave of count was added and is required: queued jobs without it go to the dead letters.",
+        ),
+        (
+            task("depth: str = ''"),
+            "Parameter depth of count changed from int to str: queued jobs with the old form go to the dead letters.",
+        ),
+        (
+            task(field="age: int"),
+            "Bat.age was added and is required: queued jobs without it go to the dead letters.",
+        ),
+        (AppLock("1", {}), "The task count was removed: queued jobs of it go to the dead letters."),
+        (task(kind="query"), "The task count was removed: queued jobs of it go to the dead letters."),
+    ],
+)
+def test_a_change_of_a_task_breaks_its_queued_jobs_only(new: AppLock, sentence: str) -> None:
+    """Nobody calls a task, so nobody else hears of it."""
+    (change,) = (change for change in lock.compare(task(), new) if change.breaking)
+    assert (change.sentence, change.breaks) == (sentence, ("queued jobs",))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        (task(), task("depth: int = 1, cave: str = ''"), "Parameter cave of count was added."),
+        (task("depth: int"), task(), "Parameter depth of count may be left out now."),
+        (task(), task(kind="command"), "The command count was added."),
+        (AppLock("1", {}), task(), "The task count was added."),
+        (task(), task(field="age: int = 1"), "Bat.age was added."),
+    ],
+)
+def test_a_task_may_grow(old: AppLock, new: AppLock, told: str) -> None:
+    """What queued jobs do not notice is compatible; so is it to offer a task to callers."""
+    (change,) = lock.compare(old, new)
+    assert (change.sentence, change.breaking) == (told, False)
+
+
+def test_a_command_that_becomes_a_task_is_gone_for_callers_only() -> None:
+    """Its queued jobs go on, unless its parameters change."""
+    (change,) = lock.compare(task(kind="command"), task())
+    assert change.sentence.startswith("The command count is a task now, which no protocol offers: callers over REST")
+    assert "queued jobs" not in change.breaks
+    changes = lock.compare(task(kind="command"), task(""))
+    assert [change.breaks for change in changes if "depth" in change.sentence] == [("queued jobs",)]
+
+
 def test_errors_are_part_of_the_contract() -> None:
     """A declared error that goes, changes its kind or loses a field is told."""
 
@@ -799,6 +873,13 @@ def test_what_is_written_is_read_again(path: Path) -> None:
     lock.write(path, "batfriend", found)
     assert lock.read(path, "batfriend") == found
     assert lock.read(path, "bats") is None
+    lock.write(path, "bats", task())
+    assert lock.read(path, "bats") == task()
+    path.write_text(
+        path.read_text().replace('"depth": {"number": 2, "type": "int"', '"depth": {"number": 2, "type": "str"')
+    )
+    with pytest.raises(lock.LockError, match=r"edited by hand\. In `count`"):
+        lock.read(path, "bats")
 
 
 def test_the_file_has_a_line_for_a_field(path: Path) -> None:

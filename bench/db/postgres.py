@@ -1,18 +1,9 @@
-"""A PostgreSQL of our own in a temporary folder, gone when the measurement is over."""
+"""The PostgreSQL with the rows that are measured."""
 
-import os
-import shutil
-import signal
-import subprocess
-import sys
-import tempfile
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-import psycopg
-from machine import free_port, tool
+from servers import connect, postgresql
 
 ROWS = 10_000
 TABLE = (
@@ -24,63 +15,18 @@ FILL = (
     " FROM generate_series(1, %s) AS id"
 )
 
-SETTINGS = {
-    "listen_addresses": "127.0.0.1",
-    "unix_socket_directories": "",
-    "shared_buffers": "256MB",
-    "synchronous_commit": "off",
-}
-# PostgreSQL refuses to run as root.
-OWNER = (
-    {"user": "postgres", "group": "postgres", "extra_groups": []}
-    if os.geteuid() == 0
-    else {"user": None, "group": None, "extra_groups": None}
-)
-
 
 @contextmanager
 def private_database() -> Iterator[str]:
-    """Run a PostgreSQL with the table in it; yield `user@host:port/name`.
-
-    It inherits this process's core.
-    """
-    programs = Path(tool("initdb", package="postgresql")).resolve().parent
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        if OWNER["user"]:
-            shutil.chown(folder, OWNER["user"])
-        data = str(Path(folder, "data"))
-        initialize([programs / "initdb", "--pgdata", data, "--username=bench", "--auth=trust", "--no-sync"], folder)
-        port = free_port()
-        command = [programs / "postgres", "-D", data, *(f"--{name}={value}" for name, value in SETTINGS.items())]
-        server = subprocess.Popen([*command, f"--port={port}"], cwd=folder, stderr=subprocess.DEVNULL, **OWNER)
-        try:
-            fill(f"postgresql://bench@127.0.0.1:{port}/postgres")
-            yield f"bench@127.0.0.1:{port}/postgres"
-        finally:
-            server.send_signal(signal.SIGINT)  # PostgreSQL's fast shutdown
-            server.wait()
-
-
-def initialize(command: Sequence[object], folder: str) -> None:
-    """Make a database's files; stop everything when that fails."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, **OWNER)
-    if done.returncode:
-        sys.exit(f"bench: {command[0]} failed:\n{done.stdout}{done.stderr}")
+    """Run a PostgreSQL with the table in it; yield `user@host:port/name`."""
+    with postgresql({"synchronous_commit": "off"}) as where:
+        fill(f"postgresql://{where}")
+        yield where
 
 
 def fill(url: str) -> None:
-    """Make the table and its rows, once the server takes connections."""
+    """Make the table and its rows."""
     with connect(url) as connection:
         connection.execute(TABLE)
         connection.execute(FILL, [ROWS])
         connection.execute("VACUUM ANALYZE items")
-
-
-def connect(url: str) -> psycopg.Connection:
-    """Connect to a server that is starting."""
-    for _ in range(100):
-        try:
-            return psycopg.connect(url, autocommit=True)
-        except psycopg.OperationalError:
-            time.sleep(0.1)
-    sys.exit("bench: the private PostgreSQL does not take connections after 10 s")

@@ -7,7 +7,7 @@ from .access import anyone, role, signed_in
 from .app import App
 from .call import Call
 from .errors import Failure
-from .types import UNSET, Download, Id, Meta, Page, Sensitive, Unset, Upload
+from .types import UNSET, Download, Id, Meta, Page, Progress, Sensitive, Unset, Upload
 
 __all__ = [
     "UNSET",
@@ -18,6 +18,7 @@ __all__ = [
     "Id",
     "Meta",
     "Page",
+    "Progress",
     "Sensitive",
     "Unset",
     "Upload",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from inspect import Parameter as Argument
 from inspect import signature
-from typing import Any, Literal, Protocol, TypedDict, TypeVar, Unpack, cast, overload, runtime_checkable
+from typing import Any, Literal, Protocol, TypedDict, TypeVar, Unpack, cast, get_args, overload, runtime_checkable
 
 import msgspec
 
@@ -17,6 +18,9 @@ from .call import Call
 from .contract import Contract, read, reads_from_wire
 from .errors import Kind, RegistrationError
 from .faults import ErrorTable
+from .jobs.deferring import Defer, deferred
+from .jobs.periodic import SHORTEST, Missed, Periodic
+from .jobs.records import DEFAULT, Lane
 from .loop import EventLoop
 from .operation import Around, Identify, Operation, Policy, Watcher
 from .place import Host, Place, Places
@@ -44,7 +48,7 @@ class Options(TypedDict, total=False):
     """The policy of an operation, as `app.query` and `app.command` take it; `Policy` says what each means."""
 
     name: str
-    allow: Predicate
+    allow: Predicate | None
     deadline: float
     cache: float
     raises: tuple[type[Exception], ...]
@@ -55,6 +59,28 @@ class Options(TypedDict, total=False):
     location: str
     idempotent: bool
     joins: str
+    background: bool
+    retries: int
+    timeout: float
+    keep: float
+    queue: str
+    concurrency: int
+    rate: float
+    atomic: bool
+
+
+class JobOptions(TypedDict, total=False):
+    """The policy of a command that only jobs run, as `app.task` takes it; `Policy` says what each means."""
+
+    name: str
+    raises: tuple[type[Exception], ...]
+    retries: int
+    timeout: float
+    keep: float
+    queue: str
+    concurrency: int
+    rate: float
+    atomic: bool
 
 
 class _Declaration(msgspec.Struct, frozen=True):
@@ -64,6 +90,13 @@ class _Declaration(msgspec.Struct, frozen=True):
     kind: Literal["query", "command"]
     contract: Contract
     policy: Policy
+    function: Callable[..., Any]
+    offered: bool = True
+
+    @property
+    def can_wait(self) -> bool:
+        """True if jobs can run it."""
+        return self.kind == "command" and self.contract.gives in ("value", "nothing") and not self.contract.uploads
 
 
 class _Surroundings(msgspec.Struct, frozen=True):
@@ -72,10 +105,12 @@ class _Surroundings(msgspec.Struct, frozen=True):
     identify: Identify | None = None
     arounds: list[Around] = []
     watchers: list[Watcher] = []
+    defer: Defer | None = None
 
     def inside(self, outer: _Surroundings) -> _Surroundings:
         identify = self.identify or outer.identify
-        return _Surroundings(identify, outer.arounds + self.arounds, outer.watchers + self.watchers)
+        defer = self.defer or outer.defer
+        return _Surroundings(identify, outer.arounds + self.arounds, outer.watchers + self.watchers, defer)
 
 
 class App:
@@ -119,7 +154,10 @@ class App:
         self._surroundings = _Surroundings(None, [], [])
         self._declarations: dict[str, _Declaration] = {}
         self._included: list[App] = []
+        self._periodic: dict[str, Periodic] = {}
         self._operations: dict[str, Operation] | None = None
+        self._jobs: dict[str, Operation] = {}
+        self._job_names: dict[Callable[..., Any], str] = {}
         self._served = False
         self._errors = ErrorTable()
         self._loop = EventLoop()
@@ -156,6 +194,98 @@ class App:
     def command(self, function: F | None = None, **options: Unpack[Options]) -> F | Callable[[F], F]:
         """Register a callable that may change things; as `query` in all else."""
         return cast(F, self._register("command", function, options))
+
+    @overload
+    def task(self, function: F, **options: Unpack[JobOptions]) -> F: ...
+    @overload
+    def task(self, **options: Unpack[JobOptions]) -> Callable[[F], F]: ...
+    def task(self, function: F | None = None, **options: Unpack[JobOptions]) -> F | Callable[[F], F]:
+        """Register a command that no protocol offers: only jobs run it. As `query` in all else."""
+        return cast(F, self._register("command", function, cast(Options, options), offered=False))
+
+    def every(
+        self,
+        function: F,
+        *,
+        weeks: float = 0,
+        days: float = 0,
+        hours: float = 0,
+        minutes: float = 0,
+        seconds: float = 0,
+        missed: Missed = "once",
+        overlap: bool = True,
+        name: str | None = None,
+        **arguments: Any,
+    ) -> F:
+        """Run a command again and again, as a job: once a tick, however many processes there are.
+
+        Ticks are multiples of the time between them since 1970, the same for all processes.
+
+        Args:
+            function: a command or task of this app.
+            weeks: the time between two ticks is the sum of these.
+            days: see weeks.
+            hours: see weeks.
+            minutes: see weeks.
+            seconds: see weeks.
+            missed: what becomes of ticks at which no process ran: one job for all, none, or a job for each.
+            overlap: False to let a tick pass without a job while the job of an earlier one is unfinished.
+            name: names the schedule; as the function unless given.
+            arguments: what the command is called with.
+
+        Raises:
+            RegistrationError: the time is none, or too short, or the name is taken.
+        """
+        apart = float((((weeks * 7 + days) * 24 + hours) * 60 + minutes) * 60 + seconds)
+        if not SHORTEST <= apart < math.inf:
+            raise RegistrationError(
+                f"{self.name}: app.every(...) needs a time between ticks, such as minutes=5, and no less than"
+                f" {SHORTEST} s; got {apart:g} s."
+            )
+        return self._repeat(function, name, arguments, seconds=apart, missed=missed, overlap=overlap)
+
+    def cron(
+        self,
+        cron: str,
+        function: F,
+        *,
+        timezone: str = "UTC",
+        missed: Missed = "once",
+        overlap: bool = True,
+        name: str | None = None,
+        **arguments: Any,
+    ) -> F:
+        """Run a command as a job at the times of a crontab line; see `every` in all else.
+
+        Args:
+            cron: minute, hour, day of month, month and day of week, such as `0 3 * * *`.
+            function: a command or task of this app.
+            timezone: the zone it means, such as `Europe/Berlin`.
+            missed: what becomes of ticks at which no process ran.
+            overlap: False to let a tick pass without a job while the job of an earlier one is unfinished.
+            name: names the schedule; as the function unless given.
+            arguments: what the command is called with.
+
+        Raises:
+            RegistrationError: it does not have five fields, or the name is taken.
+        """
+        if len(cron.split()) != 5:
+            raise RegistrationError(
+                f"{self.name}: app.cron({cron!r}, ...): expected five fields, minute, hour, day of month, month and day"
+                " of week, such as `0 3 * * *`."
+            )
+        return self._repeat(function, name, arguments, cron=cron, timezone=timezone, missed=missed, overlap=overlap)
+
+    def background(self, defer: Defer) -> None:
+        """Say what puts in the jobs of background commands; `mergepoint.tasks.Queue` calls this.
+
+        Raises:
+            RegistrationError: the app has a queue already.
+        """
+        self._must_be_open("background")
+        if self._surroundings.defer is not None:
+            raise RegistrationError(f"{self.name}: the app has a queue already; an app puts its jobs in one place.")
+        self._surroundings = msgspec.structs.replace(self._surroundings, defer=defer)
 
     def identify(self, function: Identify) -> Identify:
         """Say who is calling, on any protocol; from then on every operation must say whom it allows."""
@@ -256,13 +386,79 @@ class App:
             self._errors = self._table()
             declared = list(self._declared(_Surroundings()))
             _must_say_whom_they_allow(self.name, declared)
+            _must_have_a_queue(self.name, declared)
             for app in self._family():
                 app._places.must_name_only(list(app._placed))
                 app._served = True
             for place in self.places.values():
                 place.must_be_usable()
-            self._operations = {name: self._operation(name, d, around) for name, d, around in declared}
+            self._jobs = {name: self._job(name, d, around) for name, d, around in declared if d.can_wait}
+            self._job_names = {d.function: name for name, d, _ in declared if d.can_wait}
+            self._operations = {name: self._operation(name, d, around) for name, d, around in declared if d.offered}
         return self._operations
+
+    @property
+    def jobs(self) -> Mapping[str, Operation]:
+        """What jobs may run, by name: the commands and tasks of the whole application, in each of its apps the same.
+
+        Who may run them was asked when the job was put in, and its message says how long it may take. Reading this
+        closes the registration.
+        """
+        if self._within is not None:
+            return self._within.jobs
+        assert self.operations is not None  # noqa: S101 - looking at them closes the registration
+        return self._jobs
+
+    @property
+    def lanes(self) -> list[Lane]:
+        """The queues of its jobs, each with its limits, the default one first.
+
+        Raises:
+            RegistrationError: two operations give one queue different limits.
+        """
+        lanes = {DEFAULT: Lane()}
+        for name, operation in self.jobs.items():
+            lane = operation.policy.lane(name)
+            known = lanes.setdefault(lane.queue, lane)
+            if known.limited and lane.limited and known != lane:
+                raise RegistrationError(f"{self.name}.{name}: the queue {lane.queue!r} has other limits already.")
+            if lane.limited:
+                lanes[lane.queue] = lane
+        return list(lanes.values())
+
+    @property
+    def schedules(self) -> dict[str, Periodic]:
+        """What its queue runs again and again, by name; that of an included app is named after it: `bats.census`.
+
+        Those of an included app that has a queue of its own are left to that.
+        """
+        found = dict(self._periodic)
+        for app in (app for app in self._included if app._surroundings.defer is None):
+            inner = {f"{app.name}.{name}": each for name, each in app.schedules.items()}
+            found.update((name, msgspec.structs.replace(each, name=name)) for name, each in inner.items())
+        return found
+
+    def job_name(self, function: Callable[..., Any]) -> str:
+        """Return the name under which jobs run a callable.
+
+        Raises:
+            RegistrationError: it is no command or task of the application.
+        """
+        whole = self._root
+        assert whole.operations is not None  # noqa: S101 - looking at them closes the registration
+        try:
+            return whole._job_names[function]
+        except (KeyError, TypeError):
+            name = getattr(function, "__qualname__", repr(function))
+            raise RegistrationError(
+                f"{self.name}: {name} is nothing that a job could run. Register it, just as it is passed here, with"
+                " app.command(...), or with app.task(...) if no protocol shall offer it."
+            ) from None
+
+    @property
+    def knows_users(self) -> bool:
+        """True if it can tell who is calling, by its own `identify` or that of an app that includes it, until now."""
+        return self._surroundings.identify is not None or (self._within is not None and self._within.knows_users)
 
     @property
     def places(self) -> dict[str, Place[Any]]:
@@ -305,9 +501,11 @@ class App:
 
     # --- inside ---
 
-    def _register(self, kind: Literal["query", "command"], function: F | None, options: Options) -> Any:
+    def _register(
+        self, kind: Literal["query", "command"], function: F | None, options: Options, *, offered: bool = True
+    ) -> Any:
         if function is None:
-            return lambda decorated: self._register(kind, decorated, options)
+            return lambda decorated: self._register(kind, decorated, options, offered=offered)
         self._must_be_open(kind)
         policy: Any = {key: value for key, value in options.items() if key != "name"}
         name = str(options.get("name") or getattr(function, "__name__", type(function).__name__))
@@ -319,11 +517,22 @@ class App:
         if name in self._declarations:
             raise RegistrationError(f"{where}: registered twice. Give one of them another name: name=...")
         contract = read(function, where=where, provided=self._provided)
-        declaration = _Declaration(name, kind, contract, Policy(**policy))
+        declaration = _Declaration(name, kind, contract, Policy(**policy), function, offered)
         _must_make_sense(where, declaration)
         self._declarations[name] = declaration
         for place in self.places.values():
             place.declare(function, kind, declaration.policy)
+        return function
+
+    def _repeat(self, function: F, name: str | None, arguments: dict[str, Any], **when: Any) -> F:
+        self._must_be_open("every")
+        name = name or str(getattr(function, "__name__", type(function).__name__))
+        if name in self._periodic:
+            raise RegistrationError(f"{self.name}: two schedules are called {name!r}; give one another name=.")
+        if when["missed"] not in (known := get_args(Missed)):
+            expected = ", ".join(map(repr, known))
+            raise RegistrationError(f"{self.name}: schedule {name!r}: missed={when['missed']!r}: expected {expected}.")
+        self._periodic[name] = Periodic(name, function, arguments, **when)
         return function
 
     def _declared(self, outer: _Surroundings) -> Iterator[tuple[str, _Declaration, _Surroundings]]:
@@ -335,6 +544,16 @@ class App:
                 yield f"{app.name}.{name}", declaration, inner
 
     def _operation(self, name: str, declared: _Declaration, around: _Surroundings) -> Operation:
+        contract = declared.contract
+        if declared.policy.background and around.defer:
+            contract = deferred(contract, lambda: self.jobs[name], around.defer)
+        return self._chain(name, msgspec.structs.replace(declared, contract=contract), around)
+
+    def _job(self, name: str, declared: _Declaration, around: _Surroundings) -> Operation:
+        policy = msgspec.structs.replace(declared.policy, allow=None, deadline=math.inf)
+        return self._chain(name, msgspec.structs.replace(declared, policy=policy), around)
+
+    def _chain(self, name: str, declared: _Declaration, around: _Surroundings) -> Operation:
         return Operation(
             name,
             declared.kind,
@@ -353,8 +572,9 @@ class App:
         for place in filter(lambda place: place.is_hosted, self._placed.values()):
             for method in place.methods:
                 name, (kind, policy) = f"{place.name}.{method}", place.policy(method)
-                contract = read(getattr(place.instance(), method), where=name, provided={})
-                yield name, self._operation(name, _Declaration(name, kind, contract, policy), around)
+                function = getattr(place.instance(), method)
+                contract = read(function, where=name, provided={})
+                yield name, self._chain(name, _Declaration(name, kind, contract, policy, function), around)
         for app in self._included:
             yield from app._hosted(around)
 
@@ -401,6 +621,12 @@ def _must_make_sense(where: str, declaration: _Declaration) -> None:
         raise RegistrationError(f"{where}: a command may change things, so its result cannot be cached. Drop cache=.")
     if policy.body is not None and policy.body not in names:
         raise RegistrationError(f"{where}: body={policy.body!r} names no parameter; there are {_listed(names)}.")
+    if (policy.background or not declaration.offered) and not declaration.can_wait:
+        raise RegistrationError(
+            f"{where}: only a command without files and streams can run as a job. Store a file first, and pass its id."
+        )
+    if policy.background and policy.location is not None:
+        raise RegistrationError(f"{where}: it answers before anything is made, so location= leads nowhere. Drop it.")
     if policy.http is not None:
         _http_must_make_sense(where, declaration, policy.http, names)
 
@@ -422,7 +648,7 @@ def _http_must_make_sense(where: str, declaration: _Declaration, http: str, name
 
 def _must_say_whom_they_allow(app: str, declared: list[tuple[str, _Declaration, _Surroundings]]) -> None:
     """Deny by default: once users can be told apart, every operation says whom it allows."""
-    silent = [name for name, d, around in declared if around.identify and d.policy.allow is None]
+    silent = [name for name, d, around in declared if around.identify and d.offered and d.policy.allow is None]
     if silent:
         raise RegistrationError(
             f"{app}: who may call {_listed(silent)}? The app can identify users, so each operation says so:"
@@ -431,6 +657,15 @@ def _must_say_whom_they_allow(app: str, declared: list[tuple[str, _Declaration, 
     closed = [name for name, d, around in declared if not around.identify and d.policy.allow not in (None, anyone)]
     if closed:
         raise RegistrationError(f"{app}: nobody could call {_listed(closed)}: app.identify(...) is missing.")
+
+
+def _must_have_a_queue(app: str, declared: list[tuple[str, _Declaration, _Surroundings]]) -> None:
+    lost = [name for name, d, around in declared if d.policy.background and around.defer is None]
+    if lost:
+        raise RegistrationError(
+            f"{app}: {_listed(lost)} shall run in the background, but there is no queue:"
+            " call mergepoint.tasks.Queue(app, db) right after App(...)."
+        )
 
 
 def _listed(names: Any) -> str:

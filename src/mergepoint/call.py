@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from .errors import DeadlineExceeded
+from .types import Progress
 
 if TYPE_CHECKING:
     from .operation import Operation
@@ -49,6 +50,7 @@ class Call(msgspec.Struct, eq=False):  # a struct, because one is made for every
     _user: Any = _NOT_ASKED
     _reply: dict[str, str] | None = None
     _onward: dict[str, str] | None = None
+    _progress: Progress | None = None
 
     @property
     def expires(self) -> float:
@@ -88,6 +90,11 @@ class Call(msgspec.Struct, eq=False):  # a struct, because one is made for every
             self._onward = {name: self.metadata[name] for name in ONWARD if name in self.metadata}
         return self._onward
 
+    @property
+    def progress(self) -> Progress:
+        """What the operation tells its progress to."""
+        return self._progress or self._unheard
+
     def remaining(self) -> float:
         """Return the seconds left; negative when the time is over."""
         return self.expires - monotonic()
@@ -100,6 +107,9 @@ class Call(msgspec.Struct, eq=False):  # a struct, because one is made for every
         """
         if monotonic() > self.expires:
             raise DeadlineExceeded
+
+    def _unheard(self, done: float, note: str = "") -> None:
+        self.check()
 
 
 def take_in(reply: Mapping[str, str]) -> None:

@@ -14,7 +14,7 @@ from .call import Call
 from .errors import InvalidArgument, Problem, RegistrationError
 from .faults import is_sensitive
 from .shape import CannotTravel, Field, Shape, optional, shape_of
-from .types import UNSET, Download, Unset, Upload
+from .types import UNSET, Download, Progress, Unset, Upload
 from .wire import Arguments, Wire
 
 REQUIRED = msgspec.NODEFAULT
@@ -106,14 +106,14 @@ class Contract(msgspec.Struct, frozen=True):
             raise TypeError(f"missing the argument {absent[0]!r}")
         return tuple(filled.values())
 
-    def write(self, values: tuple[Any, ...]) -> bytes:
-        """Return the arguments that are values, in their order, as MessagePack for another process.
+    def write(self, values: tuple[Any, ...], *, json: bool = False) -> bytes:
+        """Return the arguments that are values, in their order, for another process: as MessagePack, or as JSON.
 
         Raises:
             InvalidArgument: one of them is not what its type says.
         """
         try:
-            return self.arguments.encode_msgpack(values)
+            return self.arguments.encode_json(values) if json else self.arguments.encode_msgpack(values)
         except Exception as error:
             pairs = zip(self.parameters, values, strict=True)
             problems = [problem for parameter, value in pairs if (problem := _unfit(parameter, value))]
@@ -273,6 +273,8 @@ class _Reader:
         hint = self.hints.get(name)
         if hint is Call:
             return lambda call: call
+        if hint is Progress or (is_optional(hint) and Progress in get_args(hint)):
+            return lambda call: call.progress
         for candidate in (hint, *(arg for arg in get_args(hint) if is_optional(hint))):
             if candidate not in (type(None), Unset) and candidate in self.provided:
                 return self.provided[candidate]

@@ -12,6 +12,7 @@ MergepointError
     ├── DeadlineExceeded    the call's time ran out
     ├── Unavailable         a service this one needs cannot be reached
     ├── Unimplemented       the other side does not know this operation
+    ├── Cancelled           somebody wanted the work to stop
     └── Internal            a bug: only an incident number leaves the process
 """
 
@@ -153,6 +154,15 @@ class Unimplemented(Failure):
     """The other side does not know the operation, or not in this form."""
 
     kind: Kind = "unimplemented"
+
+
+class Cancelled(Failure):
+    """Somebody wanted this work to stop."""
+
+    kind: Kind = "cancelled"
+
+    def __init__(self, message: str = "This was cancelled.") -> None:
+        super().__init__(message)
 
 
 class Internal(Failure):

@@ -17,6 +17,7 @@ from .call import Call, enter, leave
 from .contract import Contract
 from .errors import PermissionDenied, Unauthenticated
 from .faults import ErrorTable, incident
+from .jobs.records import DEFAULT, Lane
 from .loop import EventLoop
 from .wire import Wire
 
@@ -55,6 +56,14 @@ class Policy(msgspec.Struct, frozen=True):
         idempotent: True for a command that may be sent twice; a query always may.
         joins: the field of a record that a query serves for many records at once, over GraphQL:
             `Bat.keeper(keeper_id)` asks it once with the list of all `keeper_id`.
+        background: True for a command that callers get a job of, which runs when a worker has time.
+        retries: how often a job of it that fails is tried again.
+        timeout: the seconds that one attempt of a job may take.
+        keep: the seconds that the outcome of a job can be looked up.
+        queue: the queue of its jobs; None for the default one, or one of its own if it has a limit.
+        concurrency: the most jobs of it that run at a time, over all workers; None for no limit.
+        rate: the most jobs of it that begin in a second, over all workers; None for no limit.
+        atomic: False for a command that opens its transactions itself, as it takes too long to be one.
     """
 
     allow: Predicate | None = None
@@ -68,6 +77,19 @@ class Policy(msgspec.Struct, frozen=True):
     location: str | None = None
     idempotent: bool = False
     joins: str | None = None
+    background: bool = False
+    retries: int = 5
+    timeout: float = 3600.0
+    keep: float = 3600.0
+    queue: str | None = None
+    concurrency: int | None = None
+    rate: float | None = None
+    atomic: bool = True
+
+    def lane(self, name: str) -> Lane:
+        """Return the queue of the jobs of an operation with this name, and its limits."""
+        limited = self.concurrency is not None or self.rate is not None
+        return Lane(self.queue or (name if limited else DEFAULT), self.concurrency, self.rate)
 
 
 class Operation:
@@ -110,6 +132,11 @@ class Operation:
 
     def __repr__(self) -> str:
         return f"<{self.kind} {self.name}>"
+
+    @property
+    def atomic(self) -> bool:
+        """True if a call of it is one transaction."""
+        return self.policy.atomic
 
     @functools.cached_property
     def users(self) -> Wire[Any] | None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, BinaryIO, Generic, TypeAlias, TypeVar
+from typing import Annotated, BinaryIO, Generic, Protocol, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta
 from msgspec import UnsetType as Unset
 
-__all__ = ["UNSET", "Download", "Id", "Meta", "Page", "Sensitive", "Unset", "Upload"]
+__all__ = ["UNSET", "Download", "Id", "Meta", "Page", "Progress", "Sensitive", "Unset", "Upload"]
 
 T = TypeVar("T")
 
@@ -35,6 +35,18 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
 
     items: list[T]
     next: str | None = None
+
+
+class Progress(Protocol):
+    """What a callable tells its progress to. A parameter of this type is filled in a job; elsewhere it does nothing."""
+
+    def __call__(self, done: float, note: str = "") -> None:
+        """Tell how much is done, from 0 to 1, and what is being done.
+
+        Raises:
+            Cancelled: somebody wants the work to stop; let it pass.
+            DeadlineExceeded: the time for it is over.
+        """
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ def shown(wire: Wire[Any], value: Any) -> str | None:
     plain = wire.plain(value)
     if not is_page:
         return _laid_out(columns, plain)
-    more = f"\nMore after: {_cell(plain['next'])}" if plain["next"] else ""
+    more = f"\nMore after: {cell(plain['next'])}" if plain["next"] else ""
     return _laid_out(columns, plain["items"]) + more
 
 
@@ -48,7 +48,7 @@ def _columns(info: mi.Type) -> list[str] | None:
 
 
 def _laid_out(columns: Sequence[str], items: list[dict[str, Any]]) -> str:
-    rows = [[_cell(item.get(column)) for column in columns] for item in items]
+    rows = [[cell(item.get(column)) for column in columns] for item in items]
     if not rows:
         return "(none)"
     width = shutil.get_terminal_size().columns
@@ -58,7 +58,7 @@ def _laid_out(columns: Sequence[str], items: list[dict[str, Any]]) -> str:
     return "\n\n".join(table(list(zip(columns, row, strict=True)), width=width) for row in rows)
 
 
-def _cell(value: Any) -> str:
+def cell(value: Any) -> str:
     """Return a value for people, with nothing in it that a terminal would obey."""
     if value is None:
         return "-"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 Row = Sequence[str]
 GAP = "  "
@@ -15,30 +15,40 @@ NARROWEST = 8
 """A column is not wrapped to less than this; a table that is still too wide is left so."""
 
 
-def table(rows: Sequence[Row], *, width: int | None = None) -> str:
+def table(rows: Sequence[Row | str], *, width: int | None = None, whole: Collection[int] = ()) -> str:
     """Return rows as a table; the first holds the headings.
 
     Args:
-        rows: the cells as text, each row of the same length.
+        rows: the cells as text, each row of the same length; a text instead is a remark on the row before.
         width: the characters a line may have; the terminal's unless given.
+        whole: the columns that are never wrapped, such as those with ids, by number.
     """
-    widths = _fitted([max(map(len, column)) for column in zip(*rows, strict=True)], width or _terminal())
-    return "\n".join(line for row in rows for line in _lines(row, widths))
+    width = width or _terminal()
+    columns = zip(*(row for row in rows if not isinstance(row, str)), strict=True)
+    widths = _fitted([max(map(len, column)) for column in columns], width, whole)
+    return "\n".join(line for row in rows for line in _lines(row, widths, width))
 
 
 def _terminal() -> int:
     return shutil.get_terminal_size().columns
 
 
-def _fitted(widths: list[int], width: int) -> list[int]:
+def _fitted(widths: list[int], width: int, whole: Collection[int]) -> list[int]:
     """Take from the widest column until the line fits."""
     widths = list(widths)
-    while sum(widths) + len(GAP) * (len(widths) - 1) > width and max(widths) > NARROWEST:
-        widths[widths.index(max(widths))] -= 1
+    may_wrap = [column for column in range(len(widths)) if column not in whole]
+    while may_wrap and sum(widths) + len(GAP) * (len(widths) - 1) > width:
+        widest = max(may_wrap, key=widths.__getitem__)
+        if widths[widest] <= NARROWEST:
+            break
+        widths[widest] -= 1
     return widths
 
 
-def _lines(row: Row, widths: list[int]) -> Iterator[str]:
+def _lines(row: Row | str, widths: list[int], width: int) -> Iterator[str]:
+    if isinstance(row, str):
+        yield from (f"{INDENT}{line}".rstrip() for line in _wrapped(row, width - len(INDENT)))
+        return
     cells = [_wrapped(cell, width) for cell, width in zip(row, widths, strict=True)]
     for parts in itertools.zip_longest(*cells, fillvalue=""):
         yield GAP.join(part.ljust(width) for part, width in zip(parts, widths, strict=True)).rstrip()

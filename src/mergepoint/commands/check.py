@@ -24,6 +24,9 @@ from .examples import Command
 ADAPTERS = {"REST": "mergepoint.commands.check_rest"}
 """The modules that check an adapter, imported by name: where its libraries are missing, the rest is checked still."""
 
+SCHEDULES = "mergepoint.commands.check_schedules"
+"""The module that checks schedules, imported where an app has some."""
+
 Check = tuple[str, Callable[[], str]]
 """What is checked, and what finds out: it returns something worth saying, or raises what is wrong."""
 
@@ -68,10 +71,17 @@ def _checks(app: App, contract: Callable[[], str], *, offline: bool) -> Iterator
         except MissingExtra as error:
             click.echo(f"skip  {adapter}: {error}")
     yield from check_protocols.checks(app)
+    if _has_schedules(app):
+        yield "schedules", lambda: str(importlib.import_module(SCHEDULES).check(app))
     for place in () if offline else app.places.values():
         yield _where(place), partial(_reached, place)
     for resource in () if offline else app.resources:
         yield resource.name, partial(_works, resource)
+
+
+def _has_schedules(app: App) -> bool:
+    """Tell whether there are schedules, also of an included app with a queue of its own."""
+    return any(getattr(owner, "app", app).schedules for owner in (app, *app.resources))
 
 
 def _where(place: Place[Any]) -> str:

@@ -91,7 +91,8 @@ def _listed(changes: Sequence[Change]) -> str:
 
 
 def _size(found: AppLock) -> str:
-    return f"{_counted(len(found.operations), 'operation')}, {_counted(len(found.records), 'record')}"
+    tasks = [_counted(len(found.tasks), "task")] if found.tasks else []
+    return ", ".join([_counted(len(found.operations), "operation"), *tasks, _counted(len(found.records), "record")])
 
 
 def _counted(number: int, what: str) -> str:

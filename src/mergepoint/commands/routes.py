@@ -41,11 +41,13 @@ Facts = dict[str, Any]
 def routes(target: str, operation: str | None, as_json: bool) -> None:
     """List the operations of the app on every protocol: where they stand, who may call, deadline, cache.
 
+    Background commands and tasks are listed with their queue and its limits, too.
+
     With an OPERATION, tell its whole policy too: the errors it may end with, how much it takes, whether it may be
     sent twice.
     """
     with closing(targets.load(target)) as app:
-        chosen = [_operation(app, operation)] if operation else list(app.operations.values())
+        chosen = [_operation(app, operation)] if operation else list(_all(app).values())
         made = protocols(app)
         facts = [_facts(each, app, made) for each in chosen]
     if as_json:
@@ -56,12 +58,18 @@ def routes(target: str, operation: str | None, as_json: bool) -> None:
         click.echo("\n\n".join(_overview(facts, made)))
 
 
+def _all(app: App) -> dict[str, Operation]:
+    """Return the operations, then the tasks."""
+    return {**app.operations, **{name: job for name, job in app.jobs.items() if name not in app.operations}}
+
+
 def _operation(app: App, name: str) -> Operation:
+    there = _all(app)
     for candidate in (name, name.replace("-", "_")):
-        if candidate in app.operations:
-            return app.operations[candidate]
-    near = difflib.get_close_matches(name, app.operations, 1)
-    meant = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(app.operations) or 'none'}."
+        if candidate in there:
+            return there[candidate]
+    near = difflib.get_close_matches(name, there, 1)
+    meant = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(there) or 'none'}."
     raise Failed(f"There is no operation {name!r}. {meant}", 2)
 
 
@@ -70,13 +78,15 @@ def _facts(operation: Operation, app: App, made: Sequence[Protocol]) -> Facts:
     name, policy = operation.name, operation.policy
     method, _, path = made[0].addresses.get(name, "").partition(" ")
     declared = app.errors if policy.raises is None else filter(None, map(app.errors.find, policy.raises))
+    offered = name in app.operations
+    runs = "task" if not offered else "background" if policy.background else None
     return {
         "method": method or None,
         "path": path or None,
         "operation": name,
         "kind": operation.kind,
-        "who": "anyone" if policy.allow is None else describe(policy.allow),
-        "deadline": policy.deadline,
+        "who": "nobody" if not offered else "anyone" if policy.allow is None else describe(policy.allow),
+        "deadline": policy.deadline if offered else None,
         "cache": policy.cache,
         "idempotent": operation.kind == "query" or policy.idempotent,
         "max_body": policy.max_body,
@@ -85,6 +95,20 @@ def _facts(operation: Operation, app: App, made: Sequence[Protocol]) -> Facts:
         "errors": [{"code": error.code, "kind": error.kind} for error in declared],
         "protocols": {MODULES[p.name]: p.addresses[name] for p in made if name in p.addresses},
         "left_out": {MODULES[p.name]: reason for p in made if (reason := p.missing or p.left_out.get(name))},
+        "job": None if runs is None else {"runs": runs, **_job_facts(operation)},
+    }
+
+
+def _job_facts(operation: Operation) -> Facts:
+    """Return what holds for the jobs of a background command or task."""
+    policy, lane = operation.policy, operation.policy.lane(operation.name)
+    return {
+        "queue": lane.queue,
+        "timeout": policy.timeout,
+        "retries": policy.retries,
+        "keep": policy.keep,
+        "concurrency": lane.concurrency,
+        "rate": lane.rate,
     }
 
 
@@ -96,12 +120,16 @@ def _overview(facts: Sequence[Facts], made: Sequence[Protocol]) -> Iterator[str]
     if not facts:
         yield "The app has no operations yet. Register one: @app.query above a function."
         return
-    policy = ("operation", "kind", "who", "deadline", "cache")
-    yield _table(facts, (*(("method", "path") if made[0].addresses else ()), *policy))
+    offered = [fact for fact in facts if not _is_task(fact)]
+    if offered:
+        policy = ("operation", "kind", "who", "deadline", "cache")
+        yield _table(offered, (*(("method", "path") if made[0].addresses else ()), *policy))
     others = [p for p in made if p.addresses and p.name != SHOWN_FIRST and p.name not in SAME_NAME]
     if others:
-        rows = [[fact["operation"], *(_at(p, fact) for p in others)] for fact in facts]
+        rows = [[fact["operation"], *(_at(p, fact) for p in others)] for fact in offered]
         yield table([["OPERATION", *(p.name.upper() for p in others)], *rows])
+    if waiting := [fact for fact in facts if fact["job"]]:
+        yield table([["JOB", "KIND", "QUEUE", "TIMEOUT", "RETRIES", "LIMITS"], *map(_job_cells, waiting)])
     width = shutil.get_terminal_size().columns
     notes = [click.wrap_text(note, width, subsequent_indent="  ") for note in _notes(facts, made)]
     if notes:
@@ -118,6 +146,21 @@ def _cell(value: object) -> str:
     return f"{value:g} s" if isinstance(value, float | int) else str(value)
 
 
+def _is_task(fact: Facts) -> bool:
+    return fact["job"] is not None and fact["job"]["runs"] == "task"
+
+
+def _job_cells(fact: Facts) -> list[str]:
+    job = fact["job"]
+    cells = [job["runs"], job["queue"], _cell(job["timeout"]), str(job["retries"]), _limits(job)]
+    return [fact["operation"], *cells]
+
+
+def _limits(job: Facts) -> str:
+    limits = [f"{job['concurrency']} at a time"] if job["concurrency"] is not None else []
+    return ", ".join([*limits, *([f"{job['rate']:g} a second"] if job["rate"] is not None else [])]) or "-"
+
+
 def _at(protocol: Protocol, fact: Facts) -> str:
     return protocol.addresses.get(fact["operation"], "-")
 
@@ -131,7 +174,7 @@ def _notes(facts: Sequence[Facts], made: Sequence[Protocol]) -> Iterator[str]:
             yield f"{protocol.name}: {protocol.missing}"
         for reason in dict.fromkeys(protocol.left_out.values()):
             without = [name for name, why in protocol.left_out.items() if why == reason]
-            who = "none" if len(without) == len(facts) else f"not {', '.join(without)}"
+            who = "none" if len(without) == len(facts) - sum(map(_is_task, facts)) else f"not {', '.join(without)}"
             yield f"{protocol.name}, {who}: {reason}"
 
 
@@ -146,7 +189,23 @@ def _story(operation: Operation, fact: Facts, made: Sequence[Protocol]) -> str:
         ("input", f"at most {fact['max_body']:,} bytes"),
         ("errors", errors or "none declared"),
         *([("joins", fact["joins"])] if fact["joins"] else []),
-        *((p.name, p.addresses.get(operation.name) or f"- {fact['left_out'][MODULES[p.name]]}") for p in made),
+        *(_job_lines(fact["job"]) if fact["job"] else []),
+        *((p.name, _story_at(p, operation.name, fact)) for p in made if not _is_task(fact)),
     ]
     title = f"{operation.name}: {operation.contract.summary}" if operation.contract.summary else operation.name
     return f"{title}\n\n{table(lines)}"
+
+
+def _job_lines(job: Facts) -> list[tuple[str, str]]:
+    return [
+        ("runs", "only as a job" if job["runs"] == "task" else "in the background; callers get the job"),
+        ("queue", job["queue"]),
+        ("limits", _limits(job)),
+        ("timeout", _cell(job["timeout"])),
+        ("retries", str(job["retries"])),
+        ("kept", f"{_cell(job['keep'])} after its end"),
+    ]
+
+
+def _story_at(protocol: Protocol, name: str, fact: Facts) -> str:
+    return protocol.addresses.get(name) or f"- {fact['left_out'][MODULES[protocol.name]]}"

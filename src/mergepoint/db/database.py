@@ -20,7 +20,7 @@ from .unit import PATIENCE, Unit
 from .units import Units
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -167,7 +167,8 @@ class Database:
 
         The connection is taken at the first statement. A query reads without a transaction, from a replica if there
         are any; a command is one transaction on the primary, committed at the end, rolled back on any exception.
-        Inside another unit it becomes a part of that: a command is a savepoint there.
+        Inside another unit it becomes a part of that: a command is a savepoint there. A command that is not `atomic`
+        opens its transactions itself, and everything outside of them lasts at once.
 
         Args:
             call: the call; its kind and deadline hold. Without one, `kind` says, and there is no deadline.
@@ -176,7 +177,8 @@ class Database:
         writes = (kind if call is None else call.operation.kind) == "command"
         around = self._units.current()
         if around is None:
-            return Unit(self._units, writes=writes, transaction=writes, call=call)
+            atomic = call is None or call.operation.atomic
+            return Unit(self._units, writes=writes, transaction=writes and atomic, call=call)
         return self._units.join(around, writes=writes)
 
     def apart(self) -> AbstractContextManager[Unit]:
@@ -196,6 +198,19 @@ class Database:
             return
         with unit.transaction():
             yield
+
+    def on_commit(self, tell: Callable[[], None]) -> None:
+        """Call something when what was written so far lasts: after the commit of the transaction, or now without one.
+
+        Args:
+            tell: called in the same thread, and not at all if the transaction or savepoint is rolled back. It is too
+                late to raise an exception.
+        """
+        unit = self._units.current()
+        if unit is None:
+            tell()
+        else:
+            unit.on_commit(tell)
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
@@ -223,11 +238,11 @@ class Database:
         try:
             yield link
         finally:
-            link.rollback()
             if link.driver.shared:
+                link.rollback()
                 links.give(link)
             else:
-                links.drop(link)
+                links.drop(link)  # open or not, sound or lost: nothing of it lasts
 
     def check(self) -> None:
         """Ask every server something.

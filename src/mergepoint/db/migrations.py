@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 ENVIRONMENT = Path(__file__).parent / "environment"
 LOCK = 0x6D65726765  # "merge": the number of the advisory lock that upgrades take
+OURS = "mergepoint_"
+"""What the names of tables begin with that parts of Mergepoint make, such as those of jobs."""
+
 PATIENCE = 600
 """Seconds to wait for another process that is migrating."""
 
@@ -107,7 +110,8 @@ def check(db: Database) -> list[str]:
     """
     metadata = _metadata(db)
     with db.session() as link:
-        context = MigrationContext.configure(link.connection, opts={"compare_type": True})
+        opts = {"compare_type": True, "include_object": _described}
+        context = MigrationContext.configure(link.connection, opts=opts)
         behind = set(_scripts(db).get_heads()) - set(context.get_current_heads())
         if behind:
             raise ConfigError(
@@ -157,6 +161,7 @@ def _config(db: Database, connection: Connection, steps: list[str]) -> Config:
     config.set_main_option("version_locations", str(_versions(db)).replace("%", "%%"))
     config.set_main_option("path_separator", "newline")
     config.attributes |= {"connection": connection, "metadata": db.metadata, "tell": tell, "render": _render}
+    config.attributes["include"] = _not_ours
     return config
 
 
@@ -169,6 +174,16 @@ def _render(kind: str, item: Any, context: AutogenContext) -> str | Literal[Fals
         return f"db.{item!r}"
     context.imports.add(f"import {type(item).__module__}")
     return False
+
+
+def _described(_: Any, __: str | None, kind: str, reflected: bool, counterpart: Any) -> bool:
+    """Tell whether a check compares this: a table that the code does not describe may be somebody else's."""
+    return kind != "table" or not reflected or counterpart is not None
+
+
+def _not_ours(item: Any, name: str | None, kind: str, reflected: bool, counterpart: Any) -> bool:
+    """Tell whether a written migration may touch this: tables of Mergepoint's own parts make themselves."""
+    return _described(item, name, kind, reflected, counterpart) or not str(name).startswith(OURS)
 
 
 def _scripts(db: Database) -> ScriptDirectory:

@@ -47,6 +47,10 @@ class Work(Protocol):
     def kind(self) -> str:
         """`"query"` or `"command"`."""
 
+    @property
+    def atomic(self) -> bool:
+        """True if a command is one transaction; else it opens its transactions itself."""
+
 
 class Caller(Protocol):
     """What a unit of work asks of a call; `mergepoint.call.Call` has it."""
@@ -81,7 +85,7 @@ class Unit(AbstractContextManager["Unit"]):
 
     # fmt: off
     __slots__ = (
-        "_spare", "_token", "_transaction", "_undone", "_units",
+        "_lasting", "_spare", "_token", "_transaction", "_undone", "_units",
         "call", "expires", "link", "lock", "over", "overdue", "ran", "writes", "wrote",
     )
     # fmt: on
@@ -92,6 +96,7 @@ class Unit(AbstractContextManager["Unit"]):
         self._units = units
         self._spare = spare
         self._undone: list[Callable[[], None]] = []
+        self._lasting: list[Callable[[], None]] = []
         self._transaction = transaction
         self.writes = writes
         self.call = call
@@ -139,9 +144,12 @@ class Unit(AbstractContextManager["Unit"]):
             DatabaseUnavailable: instead of the driver's error, when the connection was lost.
         """
         self.over = True
-        link = self.link
-        if link is None:
-            return
+        if self.link is not None:
+            self._finish(self.link, error)
+        if error is None:
+            self._tell_lasting()
+
+    def _finish(self, link: Link, error: BaseException | None) -> None:
         try:
             if self._transaction or link.connection.in_transaction():
                 self._end_transaction(link, error)
@@ -159,10 +167,12 @@ class Unit(AbstractContextManager["Unit"]):
         """Run a block as a transaction of its own, or as a savepoint when one is open."""
         link = self.link or self.acquire()
         if self._transaction:
+            before = len(self._lasting)
             try:
                 with link.connection.begin_nested():
                     yield
             except BaseException:
+                del self._lasting[before:]
                 self._tell_undone()
                 raise
             return
@@ -172,10 +182,12 @@ class Unit(AbstractContextManager["Unit"]):
             yield
             self._commit(self.link or link)
         except BaseException:
+            self._lasting.clear()
             self._roll_back(self.link or link)
             raise
         finally:
             self._transaction = False
+        self._tell_lasting()
 
     @contextmanager
     def command(self) -> Iterator[Unit]:
@@ -228,6 +240,16 @@ class Unit(AbstractContextManager["Unit"]):
     def on_rollback(self, undo: Callable[[], None]) -> None:
         """Call `undo` if what was written so far does not last."""
         self._undone.append(undo)
+
+    def on_commit(self, tell: Callable[[], None]) -> None:
+        """Call `tell` when what was written so far lasts: after the commit, or now if there is no transaction.
+
+        It is forgotten if the transaction, or the savepoint around, is rolled back.
+        """
+        if self._transaction:
+            self._lasting.append(tell)
+        else:
+            tell()
 
     def failure(self, link: Link, error: Exception, sql: str) -> BaseException:
         """Make the exception to raise for a driver's error: SQLAlchemy's, or that the time ran out."""
@@ -324,6 +346,11 @@ class Unit(AbstractContextManager["Unit"]):
     def _tell_undone(self) -> None:
         for undo in self._undone:
             undo()
+
+    def _tell_lasting(self) -> None:
+        lasting, self._lasting = self._lasting, []
+        for tell in lasting:
+            tell()
 
     def _move_to_primary(self) -> None:
         link = self.link

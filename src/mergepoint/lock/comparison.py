@@ -27,6 +27,10 @@ from .texts import Member, Type, alike, parse, same_in_protobuf
 Roles = frozenset[Role]
 
 ANSWER: Roles = frozenset({Role.ANSWER})
+JOB: Roles = frozenset({Role.JOB})
+
+
+NOT_THERE = "callers over REST, GraphQL, gRPC, places, commands and MCP are told that there is no such operation"
 
 
 def compare(old: AppLock, new: AppLock) -> list[Change]:
@@ -53,6 +57,7 @@ class _Comparison:
             title = f"The version changed from {self.old.version} to {self.new.version}"
             yield breaking(title, "gRPC clients do not find the services, whose package is named after it", GRPC)
         yield from self._operations()
+        yield from self._tasks()
         for name, message in self.old.records.items():
             if name in self.new.records:
                 yield from self._record(name, message, self.new.records[name])
@@ -68,11 +73,27 @@ class _Comparison:
         for name, operation in self.old.operations.items():
             if name in self.new.operations:
                 yield from self._operation(name, operation, self.new.operations[name])
+            elif operation.kind == "command" and name in self.new.tasks:
+                yield breaking(f"The command {name} is a task now, which no protocol offers", NOT_THERE, *EVERYBODY)
+                yield from self._parameters(name, operation.parameters, self.new.tasks[name], JOB)
             else:
                 yield _operation_removed(name, operation)
         for name, operation in self.new.operations.items():
             if name not in self.old.operations:
                 yield harmless(f"The {operation.kind} {name} was added")
+
+    def _tasks(self) -> Iterator[Change]:
+        for name, parameters in self.old.tasks.items():
+            command = self.new.operations.get(name)
+            if name in self.new.tasks:
+                yield from self._parameters(name, parameters, self.new.tasks[name], JOB)
+            elif command is not None and command.kind == "command":
+                yield from self._parameters(name, parameters, command.parameters, JOB)
+            else:
+                yield breaking(f"The task {name} was removed", "queued jobs of it go to the dead letters", JOBS)
+        for name in self.new.tasks:
+            if name not in self.old.tasks and name not in self.old.operations:
+                yield harmless(f"The task {name} was added")
 
     def _operation(self, name: str, old: OperationLock, new: OperationLock) -> Iterator[Change]:
         if old.kind != new.kind:
@@ -82,7 +103,8 @@ class _Comparison:
             yield breaking(f"{name} moved from {old.http} to {new.http}", told, REST)
         if old.body != new.body:
             yield _body_changed(name, old.body, new.body)
-        yield from self._parameters(name, old, new)
+        roles = frozenset({Role.CALL, Role.JOB} if old.kind == "command" else {Role.CALL})
+        yield from self._parameters(name, old.parameters, new.parameters, roles)
         if old.gives != new.gives:
             told = "callers over REST, GraphQL, gRPC, places, commands and MCP read its answer in the wrong way"
             title = f"{name} gave a {old.gives} and gives a {new.gives} now".replace("a nothing", "nothing")
@@ -90,11 +112,10 @@ class _Comparison:
         elif old.result is not None and new.result is not None:
             yield from self._type(f"The result of {name}", old.result, new.result, ANSWER, numbered=False)
 
-    def _parameters(self, operation: str, old: OperationLock, new: OperationLock) -> Iterator[Change]:
-        roles = frozenset({Role.CALL, Role.JOB} if old.kind == "command" else {Role.CALL})
-        before, now = old.parameters.fields, new.parameters.fields
-        for name in before | now:
-            yield from self._slot(f"Parameter {name} of {operation}", before.get(name), now.get(name), roles)
+    def _parameters(self, operation: str, old: Message, new: Message, roles: Roles) -> Iterator[Change]:
+        for name in old.fields | new.fields:
+            where = f"Parameter {name} of {operation}"
+            yield from self._slot(where, old.fields.get(name), new.fields.get(name), roles)
 
     # --- records and errors ---
 
@@ -136,7 +157,7 @@ class _Comparison:
         if new is None:
             yield change(f"{where} was removed", Event.REMOVED, roles)
         elif old is None:
-            sent = Role.CALL in roles
+            sent = bool(roles - ANSWER)
             event = Event.REQUIRED if new.required and sent else Event.HARMLESS
             yield change(f"{where} was added{' and is required' * (event is Event.REQUIRED)}", event, roles)
         else:
@@ -208,14 +229,20 @@ def _roles(lock: AppLock) -> dict[str, set[Role]]:
     found: dict[str, set[Role]] = {}
     for operation in lock.operations.values():
         roles = {Role.CALL, Role.JOB} if operation.kind == "command" else {Role.CALL}
-        for slot in operation.parameters.fields.values():
-            _mark(lock, slot.type, roles, found)
+        _mark_all(lock, operation.parameters, roles, found)
         if operation.result is not None:
             _mark(lock, operation.result, {Role.ANSWER}, found)
+    for parameters in lock.tasks.values():
+        _mark_all(lock, parameters, {Role.JOB}, found)
     for error in lock.errors.values():
         for text in error.fields.values():
             _mark(lock, text, {Role.ANSWER}, found)
     return found
+
+
+def _mark_all(lock: AppLock, message: Message, roles: set[Role], found: dict[str, set[Role]]) -> None:
+    for slot in message.fields.values():
+        _mark(lock, slot.type, roles, found)
 
 
 def _mark(lock: AppLock, text: str, roles: set[Role], found: dict[str, set[Role]]) -> None:
@@ -223,9 +250,7 @@ def _mark(lock: AppLock, text: str, roles: set[Role], found: dict[str, set[Role]
         known = found.setdefault(name, set())
         if not roles <= known:
             known |= roles
-            message = lock.records.get(name, Message({}))
-            for slot in message.fields.values():
-                _mark(lock, slot.type, roles, found)
+            _mark_all(lock, lock.records.get(name, Message({})), roles, found)
 
 
 def _necessity(where: str, old: Slot, new: Slot, roles: Roles) -> Iterator[Change]:
@@ -233,7 +258,8 @@ def _necessity(where: str, old: Slot, new: Slot, roles: Roles) -> Iterator[Chang
         yield change(f"{where} is required now", Event.REQUIRED, roles)
     elif old.required and not new.required:
         told = "has a default now; it is in every result still, but OpenAPI calls it optional"
-        yield harmless(f"{where} {'may be left out by callers now' if Role.CALL in roles else told}")
+        sent = "may be left out by callers now" if Role.CALL in roles else "may be left out now"
+        yield harmless(f"{where} {sent if roles - ANSWER else told}")
 
 
 def _absence(where: str, old: Type, new: Type, roles: Roles) -> Iterator[Change]:
@@ -279,10 +305,9 @@ def _only(text: str) -> Member | None:
 
 
 def _operation_removed(name: str, operation: OperationLock) -> Change:
-    told = "callers over REST, GraphQL, gRPC, places, commands and MCP are told that there is no such operation"
     if operation.kind == "query":
-        return breaking(f"The query {name} was removed", told, *EVERYBODY)
-    told += "; queued jobs of it go to the dead letters"
+        return breaking(f"The query {name} was removed", NOT_THERE, *EVERYBODY)
+    told = f"{NOT_THERE}; queued jobs of it go to the dead letters"
     return breaking(f"The command {name} was removed", told, *EVERYBODY, JOBS)
 
 

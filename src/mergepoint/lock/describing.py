@@ -44,13 +44,14 @@ def describe(app: App) -> AppLock:
     """
     book = _Book(app.name)
     operations = {name: _operation(operation, book) for name, operation in app.operations.items()}
+    tasks = {name: _parameters(job.contract, book) for name, job in app.jobs.items() if name not in operations}
     errors = {
         declared.code: ErrorLock(
             declared.kind, {name: book.text(mi.type_info(wire.form)) for name, wire in declared.fields.items()}
         )
         for declared in app.errors
     }
-    return AppLock(app.version, operations, book.records, book.unions, book.enums, errors)
+    return AppLock(app.version, operations, book.records, book.unions, book.enums, errors, tasks=tasks)
 
 
 def fingerprint(contract: Contract) -> str:

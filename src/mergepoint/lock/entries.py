@@ -76,6 +76,7 @@ class AppLock(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
         enums: their values, by name.
         errors: by code.
         retired: numbers of records and operations that are gone, by `records.Bat` or `operations.adopt`.
+        tasks: the parameters of commands that only jobs run, by name; nobody needs their numbers.
     """
 
     version: str
@@ -85,6 +86,7 @@ class AppLock(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
     enums: dict[str, list[str | int]] = {}
     errors: dict[str, ErrorLock] = {}
     retired: dict[str, dict[str, int]] = {}
+    tasks: dict[str, Message] = {}
 
 
 def union_name(members: Sequence[str]) -> str:

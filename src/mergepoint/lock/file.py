@@ -131,14 +131,14 @@ def _entries(lock: AppLock) -> Iterator[tuple[str, Message | OperationLock, Mess
     """Yield what is sealed, under its part and name, and the message in it that has numbers."""
     for name, operation in lock.operations.items():
         yield f"operations.{name}", operation, operation.parameters
-    for part, messages in (("records", lock.records), ("unions", lock.unions)):
+    for part, messages in (("tasks", lock.tasks), ("records", lock.records), ("unions", lock.unions)):
         for name, message in messages.items():
             yield f"{part}.{name}", message, message
 
 
 def _plain_entries(app: Any) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the same of what a file holds, and nothing where it holds something else."""
-    for part in ("operations", "records", "unions"):
+    for part in ("operations", "tasks", "records", "unions"):
         found = app.get(part) if isinstance(app, dict) else None
         for name, entry in found.items() if isinstance(found, dict) else ():
             if isinstance(entry, dict):
@@ -151,7 +151,7 @@ def _sealed(lock: AppLock) -> dict[str, Any]:
     seals = {where: _seal(where, entry) for where, entry, _ in _entries(lock)}
     for where, entry in _plain_entries(plain):
         entry["seal"] = seals[where]
-    for part in ("operations", "records", "unions", "enums", "errors", "retired"):
+    for part in ("operations", "tasks", "records", "unions", "enums", "errors", "retired"):
         if part in plain:
             plain[part] = dict(sorted(plain[part].items()))
     return plain

@@ -7,14 +7,17 @@ calls are only counted (see `counts`), and written about once a second.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 
+from mergepoint.errors import Unavailable
 from mergepoint.observe.counts import BUCKETS, Counts, Totals, add
 from mergepoint.observe.snapshots import Snapshots
 from mergepoint.wsgi.answer import answer, not_allowed, reads_only
@@ -29,6 +32,8 @@ class Metrics:
 
     Args:
         folder: shared by the worker processes; made if missing. None for a single process.
+        resources: returns the resources of the app. Those that have a method `gauges` tell figures of the moment, such
+            as the number of jobs that wait: `(name, documentation, labels, value)` each.
 
     Attributes:
         name: names the metrics among the resources of an app.
@@ -41,10 +46,13 @@ class Metrics:
 
     name = "metrics"
 
-    def __init__(self, folder: str | os.PathLike[str] | None = None) -> None:
+    def __init__(
+        self, folder: str | os.PathLike[str] | None = None, *, resources: Callable[[], Iterable[Any]] = tuple
+    ) -> None:
         self.registry = CollectorRegistry()
         self.registry.register(self)
         self._counts = Counts()
+        self._resources = resources
         self._snapshots = None if folder is None else Snapshots(Path(folder), self._counts)
         self.watch = self._counts.watch
 
@@ -53,6 +61,7 @@ class Metrics:
         totals = self._counts.totals() if self._snapshots is None else self._snapshots.totals()
         yield _calls(totals)
         yield _durations(totals)
+        yield from _gauges(self._resources())
 
     def wsgi(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request with the metrics as text: a WSGI application for `/metrics`."""
@@ -88,6 +97,16 @@ def _durations(totals: Totals) -> Metric:
     for (operation, _, _), cell in by_operation.items():
         seconds.add_metric([operation], list(_cumulative(cell)), cell[-1])
     return seconds
+
+
+def _gauges(resources: Iterable[Any]) -> Iterable[Metric]:
+    families: dict[str, GaugeMetricFamily] = {}
+    for gauges in (resource.gauges for resource in resources if hasattr(resource, "gauges")):
+        with suppress(Unavailable):  # health tells of that; the other metrics are needed all the more
+            for name, documentation, labels, value in gauges():
+                family = families.setdefault(name, GaugeMetricFamily(name, documentation, labels=list(labels)))
+                family.add_metric(list(labels.values()), value)
+    return families.values()
 
 
 def _cumulative(cell: list[float]) -> Iterator[tuple[str, float]]:

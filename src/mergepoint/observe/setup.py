@@ -69,7 +69,7 @@ def setup(
 
 
 def _measure(app: App) -> Metrics:
-    metrics = Metrics(os.environ.get("MERGEPOINT_METRICS_DIR"))
+    metrics = Metrics(os.environ.get("MERGEPOINT_METRICS_DIR"), resources=lambda: app.resources)
     app.watch(metrics.watch)
     app.mount("/metrics", metrics.wsgi)
     app.add(metrics)

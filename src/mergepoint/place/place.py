@@ -110,7 +110,7 @@ class Place(Generic[S]):
     def policy(self, method: str) -> tuple[Kind, Policy]:
         """Return kind and policy of a method; one that is no operation may change things."""
         kind, policy = self.policies.get(method, ("command", Policy()))
-        return kind, msgspec.structs.replace(policy, allow=None)
+        return kind, msgspec.structs.replace(policy, allow=None, background=False)
 
     def must_be_usable(self) -> None:
         """Raise ConfigError if calls could not be made to where the service is said to run."""

@@ -211,7 +211,7 @@ def _wire(route: Route) -> Wire[Any]:
 
 
 def _location(route: Route, prefix: str) -> Callable[[Any], str] | None:
-    template = route.operation.policy.location
+    template = route.location
     if template is None:
         return None
     names = PLACEHOLDER.findall(template)

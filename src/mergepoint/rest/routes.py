@@ -7,10 +7,12 @@ from typing import Any, Literal
 
 import msgspec
 import msgspec.inspect as mi
+from msgspec.structs import replace
 
 from ..app import App
 from ..contract import Parameter
 from ..errors import RegistrationError
+from ..jobs import Job
 from ..operation import Operation
 
 Place = Literal["path", "query", "body", "form"]
@@ -37,6 +39,7 @@ class Route(msgspec.Struct, frozen=True):
         places: where each parameter comes from, by name.
         whole_body: the parameter that is the whole body, if one is.
         lists: the parameters that a query may name several times.
+        location: the path of what it made, filled from the fields of its result; None for none.
     """
 
     operation: Operation
@@ -47,6 +50,7 @@ class Route(msgspec.Struct, frozen=True):
     places: dict[str, Place]
     whole_body: str | None
     lists: frozenset[str]
+    location: str | None
 
     @property
     def safe(self) -> bool:
@@ -70,7 +74,7 @@ def routes(app: App) -> list[Route]:
                 f" {found[key].operation.name}; give one of them another path with http=..."
             )
         found[key] = route
-    return list(found.values())
+    return _with_jobs_located(list(found.values()))
 
 
 def _route(operation: Operation) -> Route:
@@ -89,7 +93,20 @@ def _route(operation: Operation) -> Route:
         places=places,
         whole_body=operation.policy.body,
         lists=frozenset(p.name for p in operation.contract.parameters if isinstance(_bare(p.type), _LISTS)),
+        location=operation.policy.location,
     )
+
+
+def _with_jobs_located(found: list[Route]) -> list[Route]:
+    """Let background commands say where their job can be looked at: at the first query of an `id` that gives one."""
+    path = next((route.path for route in found if _shows_job(route)), None)
+    return [replace(route, location=path) if route.operation.policy.background else route for route in found]
+
+
+def _shows_job(route: Route) -> bool:
+    contract = route.operation.contract
+    gives_job = contract.gives == "value" and contract.result is not None and contract.result.type is Job
+    return route.safe and route.in_path == ("id",) and gives_job
 
 
 def _method_and_path(operation: Operation) -> tuple[str, str]:
@@ -102,6 +119,8 @@ def _method_and_path(operation: Operation) -> tuple[str, str]:
 def _status(operation: Operation) -> int:
     if operation.policy.status:
         return operation.policy.status
+    if operation.policy.background:
+        return 202
     return 204 if operation.contract.gives == "nothing" else 200
 
 

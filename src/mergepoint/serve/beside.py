@@ -1,4 +1,4 @@
-"""Servers beside the web server, in the same worker processes: gRPC and ZeroMQ, where their libraries are there."""
+"""What runs beside the web server, in the same processes: gRPC, ZeroMQ, workers and schedulers, as far as installed."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ import msgspec
 
 from .. import lock
 from ..app import App
+from ..background import Background, Wishes
 from ..errors import MissingExtra
 from ..place import Host
 from .ports import for_people
@@ -42,6 +43,7 @@ class Beside(msgspec.Struct, frozen=True):
         grpc_refused: why there is no gRPC though nobody said so.
         zmq: the address of ZeroMQ; None for none.
         hosting: True to take the calls of other processes and nothing else.
+        background: the workers and schedulers to run.
         locks: the folder that may hold `contract.lock`.
         workers: how many processes share these addresses.
         grace: the seconds that calls in flight have to finish at the end.
@@ -53,6 +55,7 @@ class Beside(msgspec.Struct, frozen=True):
     grpc_refused: str = ""
     zmq: str | None = None
     hosting: bool = False
+    background: Wishes = Wishes()
     locks: str = "."
     workers: int = 1
     grace: float = 30
@@ -82,15 +85,16 @@ class Servers:
         wishes: what to serve.
 
     Attributes:
-        running: those that run.
-        notes: why others do not.
+        rows: address, or name, of each that runs, and what it does.
+        notes: why others do not run.
     """
 
     def __init__(self, wishes: Beside) -> None:
-        self.running: list[Server] = []
+        self.rows: list[tuple[str, str]] = []
         self.notes: list[str] = []
         self._wishes = wishes
         self._lock = threading.Lock()
+        self._stops: list[Callable[[float], object]] = []
         self._ending: list[threading.Thread] = []
         self._ends: float | None = None
 
@@ -98,7 +102,7 @@ class Servers:
         """Start what is wished for, as far as the libraries are there.
 
         Raises:
-            ConfigError: an address cannot be used.
+            ConfigError: an address or a queue cannot be used.
             MissingExtra: the library of what its user asked for is not installed.
         """
         with ExitStack() as undo:
@@ -112,11 +116,14 @@ class Servers:
                     continue
                 if server is not None:
                     undo.callback(server.stop, 0)
-                    self.running.append(server)
+                    self.rows.append((server.address, server.what))
+                    self._stops.append(server.stop)
+            if not self._wishes.hosting:
+                self._begin_background(app)
             undo.pop_all()
         if self._wishes.grpc_refused:
             self.notes.append(self._wishes.grpc_refused)
-        if self.running:
+        if self._stops:
             self._listen_for_the_end()
 
     def stop(self) -> None:
@@ -125,11 +132,19 @@ class Servers:
             if self._ends is None:
                 seconds = max(self._wishes.grace - LAST, 0)
                 self._ends = monotonic() + seconds
-                self._ending = [threading.Thread(target=s.stop, args=(seconds,), daemon=True) for s in self.running]
+                self._ending = [threading.Thread(target=stop, args=(seconds,), daemon=True) for stop in self._stops]
                 for thread in self._ending:
                     thread.start()
         for thread in self._ending:
             thread.join(max(self._ends - monotonic(), 0))
+
+    def _begin_background(self, app: App) -> None:
+        background = Background(app, self._wishes.background)
+        background.start()
+        self.rows += background.rows
+        self.notes += background.notes
+        if background.rows:
+            self._stops.append(background.stop)
 
     def _listen_for_the_end(self) -> None:
         """Learn of signals beside the handlers, which are the web server's, and set after this."""

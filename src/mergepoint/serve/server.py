@@ -18,6 +18,7 @@ from granian.log import LogLevels
 from granian.server.mp import MPServer
 
 from .. import target as targets
+from ..background import Wishes
 from . import ports
 from .beside import Beside
 from .worker import Load, load
@@ -59,6 +60,7 @@ class Settings(msgspec.Struct, frozen=True):
         grpc_port: the port of gRPC; 0 for any free one, None for 50051 if it is free.
         zmq: the address to serve ZeroMQ at, such as `tcp://127.0.0.1:5555`; None for none.
         only: the services to host, for the calls of other processes alone; empty for the whole app.
+        background: the workers and schedulers to run in the same processes.
     """
 
     target: str
@@ -75,6 +77,7 @@ class Settings(msgspec.Struct, frozen=True):
     grpc_port: int | None = None
     zmq: str | None = None
     only: tuple[str, ...] = ()
+    background: Wishes = Wishes()
 
 
 def run(settings: Settings) -> None:
@@ -164,6 +167,7 @@ def _beside(settings: Settings, at: ports.Addresses, folder: str) -> Beside:
         grpc_refused=at.grpc_refused,
         zmq=at.zmq,
         hosting=bool(settings.only),
+        background=settings.background,
         locks=str(targets.folder(settings.target)),
         workers=settings.workers,
         grace=settings.grace,

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import importlib
-import logging
 import multiprocessing
 import os
 import signal
@@ -16,20 +14,16 @@ from http import HTTPStatus
 from multiprocessing.util import Finalize
 from pathlib import Path
 from time import monotonic, sleep
-from types import ModuleType
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 import msgspec
 
-from .. import target as targets
-from ..app import App, Resource
-from ..errors import ConfigError, MergepointError, MissingExtra, RegistrationError
+from .. import loading
+from ..app import App
+from ..errors import ConfigError, MergepointError
 from ..site import addresses, hosting_addresses, hosting_site, lacking, site
 from ..wsgi import problem
 from .beside import Beside, Servers
-
-OBSERVE = "mergepoint.observe"
-"""Imported by its name in the worker, as an app is served without it where its libraries are missing."""
 
 PATIENCE = 10
 """Seconds in which a worker that has loaded its app begins to listen; far more than it takes."""
@@ -75,7 +69,7 @@ def load(wishes: Load) -> WSGIApplication:
         # A cached module counts as current if size and second of its source are the same: too coarse for an editor.
         sys.dont_write_bytecode = True
     try:
-        app, notes = _observed(wishes)
+        app, notes = loading.load(wishes.target, wishes.log_level, wishes.json_logs)
         # Processes of multiprocessing end without running `atexit`; this is what they run instead.
         Finalize(app, app.close, exitpriority=0)
         return _served(app, notes, wishes)
@@ -92,9 +86,9 @@ def _served(app: App, notes: list[str], wishes: Load) -> WSGIApplication:
     if _is_first(wishes.folder, "announced"):
         served = hosting_addresses(app) if wishes.only else addresses(app)
         rows = [(wishes.address + at.path, at.what) for at in served]
-        rows += [(server.address, server.what) for server in servers.running]
+        rows += servers.rows
         notes += [*([] if wishes.only else lacking(app)), *servers.notes]
-        told = announcement(app, rows, notes)
+        told = loading.announcement(app, "is served", rows, notes)
         threading.Thread(target=_announce, args=(told, wishes.host, wishes.port), daemon=True).start()
     return application
 
@@ -123,28 +117,6 @@ def _end_with_parent() -> None:
     if parent is not None:
         parent.join()
         os.kill(os.getpid(), signal.SIGTERM)
-
-
-def _observed(wishes: Load) -> tuple[App, list[str]]:
-    """Load the app with logs, metrics and traces around it, as far as their libraries are there."""
-    try:
-        observe = importlib.import_module(OBSERVE)
-    except MissingExtra as error:
-        logging.basicConfig(level=wishes.log_level.upper())
-        return targets.load(wishes.target), [f"Without metrics: {error}"]
-    observe.logging(wishes.log_level, json=wishes.json_logs)
-    app = targets.load(wishes.target)
-    return app, _measured(app, observe, wishes)
-
-
-def _measured(app: App, observe: ModuleType, wishes: Load) -> list[str]:
-    if "/metrics" in app.mounts:
-        return []  # the application observes itself, in its own way
-    try:
-        observe.setup(app, level=wishes.log_level, json=wishes.json_logs)
-    except RegistrationError:
-        return ["Without metrics: the app is closed for registration; call observe.setup(app) right after App(...)."]
-    return []
 
 
 def _without_app(wishes: Load, error: MergepointError) -> WSGIApplication:
@@ -184,16 +156,3 @@ def _announce(told: str, host: str, port: int) -> None:
         except OSError:
             sleep(0.01)
     print(told, flush=True)  # noqa: T201 - what the user waits for
-
-
-def announcement(app: App, rows: list[tuple[str, str]], notes: Iterable[str]) -> str:
-    """Return what is served where, for people."""
-    width = max(len(url) for url, _ in rows)
-    lines = [f"  {url.ljust(width)}  {what}" for url, what in rows]
-    owned = [f"It stands on: {repr(r).strip('<>')}." for r in app.resources if _tells_of_itself(r)]
-    elsewhere = [f"Elsewhere: {repr(place).strip('<>')}." for place in app.places.values() if not place.is_here]
-    return "\n".join([f"{app.name} is served:", *lines, *notes, *owned, *elsewhere, "Ctrl+C stops it."])
-
-
-def _tells_of_itself(resource: Resource) -> bool:
-    return type(resource).__repr__ is not object.__repr__

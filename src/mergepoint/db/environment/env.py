@@ -8,6 +8,7 @@ context.configure(
     target_metadata=given["metadata"],
     on_version_apply=given["tell"],
     render_item=given["render"],
+    include_object=given["include"],
     render_as_batch=given["connection"].dialect.name == "sqlite",  # SQLite changes a table by making a new one
 )
 with context.begin_transaction():

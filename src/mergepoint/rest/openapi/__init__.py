@@ -179,7 +179,7 @@ class _Description:
             names += ["Cache-Control"]
         if route.safe and gives == "value":
             names += ["ETag"]
-        if route.operation.policy.location:
+        if route.location:
             names += ["Location"]
         headers = {name: header(name) for name in names}
         answer = {"description": phrase(route.status), "headers": headers, **self.content(route)}
