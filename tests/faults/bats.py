@@ -23,6 +23,8 @@ from mergepoint.jobs import Backoff, Engine
 
 ROWS = sa.Table("rows_committed", sa.MetaData(), sa.Column("number", sa.Integer, primary_key=True))
 
+BACKOFF = Backoff(first=0.2, factor=2, most=2)
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -150,8 +152,7 @@ def _rename(mark: Mark, version: int) -> Callable[..., None]:
 
 def worker(bats: Bats, settings: Settings) -> None:
     """Work until told to stop."""
-    backoff = Backoff(first=0.2, factor=2, most=2)
-    running = tasks.Worker(bats.queue, threads=8, lease=settings.lease, backoff=backoff)
+    running = tasks.Worker(bats.queue, threads=8, lease=settings.lease, backoff=BACKOFF)
     print("works", flush=True)
     running.run()
 
@@ -195,4 +196,5 @@ def main(command: str) -> None:
 if __name__ == "__main__":
     main(sys.argv[1])
 elif os.environ.get("FAULTS_BROKER"):  # celery -A bats worker
-    app = celery.application(Bats(Settings.of_environment()).queue, broker=os.environ["FAULTS_BROKER"])
+    told = Settings.of_environment()
+    app = celery.application(Bats(told).queue, told.broker, lease=told.lease, handover=told.lease + 5, backoff=BACKOFF)
