@@ -9,7 +9,7 @@ try:
     from mergepoint.tasks.queue import JobFailed, NoSuchJob, Queue
     from mergepoint.tasks.refusals import NoResultYet, WrongState
     from mergepoint.tasks.sweeps import Sweep, SweepState, sweep
-    from mergepoint.tasks.tables import Tables
+    from mergepoint.tasks.tables import Tables, job_tables
     from mergepoint.tasks.worker import Worker
 except ModuleNotFoundError as error:
     raise missing("mergepoint.tasks", error, extra="tasks") from None
@@ -27,5 +27,6 @@ __all__ = [
     "Worker",
     "WrongState",
     "api",
+    "job_tables",
     "sweep",
 ]
