@@ -25,7 +25,7 @@ PATIENCE = 20.0
 
 @contextmanager
 def prefixed() -> Iterator[tuple[str, str]]:
-    """Give the URL of the Redis server, and a prefix; the keys that begin with it, in braces or not, go afterwards."""
+    """Give the URL of a Redis server, and a prefix; the keys that begin with it, or with it in a brace, go later."""
     prefix = f"mp_test_{os.getpid()}_{uuid4().hex[:8]}"
     client = redis.Redis.from_url(REDIS)
     with closing(client):
@@ -41,7 +41,7 @@ def prefixed() -> Iterator[tuple[str, str]]:
 
 def forget(client: redis.Redis, prefix: str) -> None:
     """Delete the keys that begin with a prefix, a few at a time."""
-    for pattern in (f"{prefix}*", f"{{{prefix}}}*"):
+    for pattern in (f"{prefix}*", f"{{{prefix}*"):
         keys: list[bytes] = []
         for key in client.scan_iter(match=pattern, count=10_000):
             keys.append(key)

@@ -442,6 +442,19 @@ def test_a_queue_at_its_limit_is_worth_waiting_for(worklist: Worklist, client: r
     assert monotonic() - began > 0.4
 
 
+def test_a_limit_that_is_over_is_forgotten(worklist: Worklist) -> None:
+    """A queue that was at its limit and is empty is as quiet as any other."""
+    lane = Lane(rate=10.0)
+    worklist.put([message() for _ in range(10)])
+    assert len(claim(worklist, limit=100, lane=lane)) == 10
+    worklist.wait(["default"], 0.0)
+    sleep(0.2)  # until the next one might begin
+    worklist.wait(["default"], 0.5)  # takes the token of the put
+    began = monotonic()
+    worklist.wait(["default"], 0.5)
+    assert monotonic() - began > 0.4
+
+
 def test_room_in_a_full_queue_ends_a_wait(worklist: Worklist, client: redis.Redis) -> None:
     """Who waits because a queue is full is told when a job of it has ended."""
     lane = Lane(concurrency=1)

@@ -5,7 +5,7 @@
 
 local worker, limit, lanes = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[4])
 local until_then = digits(now + ARGV[3] * 1000000)
-local settled, forgotten, ended, kept, claims, taken = {}, {}, {}, {}, {}, 0
+local settled, forgotten, flawless, ended, kept, claims, taken, token = {}, {}, {}, {}, {}, {}, 0, nil
 
 local function add_to(lists, queue, value)
   local list = lists[queue]
@@ -44,8 +44,8 @@ local function put_back(id, queue, verdict, delay)
 end
 
 local function settle(id, token, verdict, delay, result, attempt)
-  local state, current, queue, keep, cancelling, unique, following = unpack(
-    call('HMGET', job(id), 'state', 'token', 'queue', 'keep', 'cancelling', 'unique', 'then')
+  local state, current, queue, keep, cancelling, unique, following, flawed = unpack(
+    call('HMGET', job(id), 'state', 'token', 'queue', 'keep', 'cancelling', 'unique', 'then', 'flawed')
   )
   if state ~= 'running' or current ~= token or settled[id] then return end
   settled[id] = true
@@ -53,6 +53,7 @@ local function settle(id, token, verdict, delay, result, attempt)
   if attempt ~= '' then
     remember(id, attempt)
   end
+  flawless[id] = not flawed and attempt == ''
   if verdict == 'done' then
     done(id, queue, keep, result, unique, following)
   elseif verdict == 'dead' then
@@ -77,18 +78,18 @@ local function take(queue, key, most)
   end
   add_all(in_state('running', queue), leases)
   local messages = call('MGET', unpack(names))
-  local token = call('INCRBY', prefix .. 'token', #ids) - #ids
+  token = token or digits(call('INCR', prefix .. 'token'))
   for at, id in ipairs(ids) do
     local key, failures = job(id), 0
     local attempts = call('HINCRBY', key, 'attempts', 1)
-    call('HSET', key, 'state', 'running', 'token', token + at, 'worker', worker, 'began', NOW)
+    call('HSET', key, 'state', 'running', 'token', token, 'worker', worker, 'began', NOW)
     if attempts > 1 then
       failures = tonumber(call('HGET', key, 'failures') or 0)
       call('HDEL', key, 'progress', 'note')
     end
     local last = #claims
     claims[last + 1] = id
-    claims[last + 2] = token + at
+    claims[last + 2] = tonumber(token)
     claims[last + 3] = attempts
     claims[last + 4] = failures
     claims[last + 5] = messages[at]
@@ -131,9 +132,12 @@ local function take_lane(queue, concurrency, rate)
     call('SET', prefix .. 'rate:' .. queue, digits(even), 'PX', digits((even - now) / 1000 + 1))
   end
   -- Waits must know that what is due may not begin; it is looked at again after a while, as limits may change.
-  if got == room and (full or again) then
-    local held = full and 'full' or digits(again + got * interval)
-    call('SET', prefix .. 'held:' .. queue, held, 'PX', 5000)
+  if got == room and full then
+    call('SET', prefix .. 'held:' .. queue, 'full', 'PX', 5000)
+  elseif got == room and again then
+    again = again + got * interval
+    local milliseconds = math.min(math.max(1, (again - now) / 1000), 5000)
+    call('SET', prefix .. 'held:' .. queue, digits(again), 'PX', digits(milliseconds))
   end
 end
 
@@ -147,7 +151,7 @@ end
 for queue, scores_and_ids in pairs(kept) do
   add_all(in_state('done', queue), scores_and_ids)
 end
-forget(forgotten)
+forget(forgotten, flawless)
 
 for lane = 1, lanes do
   local queue, concurrency, rate = unpack(ARGV, 2 + 3 * lane, 4 + 3 * lane)

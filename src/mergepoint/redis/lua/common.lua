@@ -56,12 +56,15 @@ local function ring(queue)
   end
 end
 
-local function forget(ids)
+-- `flawless` has those that have no history, as to look for a key costs time in a large keyspace.
+local function forget(ids, flawless)
   local keys = {}
   for _, id in ipairs(ids) do
     keys[#keys + 1] = prefix .. 'message:' .. id
     keys[#keys + 1] = job(id)
-    keys[#keys + 1] = prefix .. 'history:' .. id
+    if not flawless[id] then
+      keys[#keys + 1] = prefix .. 'history:' .. id
+    end
   end
   each_thousand(keys, function(...) call('DEL', ...) end)
   remove_all(prefix .. 'jobs', ids)
@@ -77,6 +80,7 @@ local function remember(id, attempt)
   local key = prefix .. 'history:' .. id
   call('RPUSH', key, attempt)
   call('LTRIM', key, -LONGEST_HISTORY, -1)
+  call('HSET', job(id), 'flawed', '1')
 end
 
 local function enter(id, state, queue, score)

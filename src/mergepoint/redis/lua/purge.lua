@@ -11,5 +11,5 @@ for _, id in ipairs(ids) do
   end
 end
 remove_all(key, gone)
-forget(gone)
+forget(gone, {})
 return { #ids, #gone }

@@ -10,7 +10,12 @@ local function read(text)
   end
   m.queue = m.queue or 'default'
   m.priority = m.priority or 'normal'
-  m.due = m.at and digits(m.at * 1000000) or digits(now + (m.delay or 0) * 1000000)
+  m.due = NOW
+  if m.at then
+    m.due = digits(m.at * 1000000)
+  elseif m.delay then
+    m.due = digits(now + m.delay * 1000000)
+  end
   m.needs = m.needs or 0
   assert(#m.id == 24 and type(m.operation) == 'string' and type(m.queue) == 'string' and PRIORITIES[m.priority])
   assert(m.needs % 1 == 0 and type(m.keep or 0) == 'number')

@@ -52,8 +52,8 @@ for _, queue in ipairs(call('SMEMBERS', prefix .. 'queues')) do
   if #lost > 0 then
     make_room(queue)
   end
-  forget(expired(in_state('done', queue)))
-  forget(expired(in_state('cancelled', queue)))
+  forget(expired(in_state('done', queue)), {})
+  forget(expired(in_state('cancelled', queue)), {})
   if is_unused(queue) then
     call('DEL', prefix .. 'bell:' .. queue)
     call('SREM', prefix .. 'queues', queue)
