@@ -113,7 +113,7 @@ def starting(folder: Path, source: str) -> Iterator[Start]:
         **environ: str,
     ) -> Server:
         port = free_port()
-        command = [*_mergepoint(without), "run", target, "--port", str(port), *options]
+        command = [*mergepoint(without), "run", target, "--port", str(port), *options]
         if grpc is not None:
             command += ["--grpc-port", str(grpc)]
         started.append(Server(command, folder, port, environ))
@@ -127,8 +127,8 @@ def starting(folder: Path, source: str) -> Iterator[Start]:
             kill(server)
 
 
-def _mergepoint(without: Iterable[str]) -> list[str]:
-    """Return the command, as it is where some libraries are not installed."""
+def mergepoint(without: Iterable[str]) -> list[str]:
+    """Return the command `mergepoint`, as it is where some libraries are not installed."""
     if not without:
         return [sys.executable, "-m", "mergepoint"]
     hidden = ", ".join(f"{name}=None" for name in without)

@@ -6,17 +6,16 @@ import json
 import os
 import re
 import signal
-import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-from tests.served import SECONDS, Server, Start, kill, starting, wait_until
+from tests.served import SECONDS, Server, Start, kill, mergepoint, starting, wait_until
 
 from mergepoint.db import Database
 from mergepoint.jobs import Message, State, new_id
@@ -80,11 +79,12 @@ class Jobs:
         stack.callback(db.close)
         self.engine = Tables(db)
 
-    def put(self, operation: str, *arguments: dict[str, Any], queue: str = "default") -> None:
-        """Put in jobs."""
+    def put(self, operation: str, *arguments: dict[str, Any], queue: str = "default") -> bool:
+        """Put in jobs, and return False."""
         how: dict[str, Any] = {"operation": operation, "created": time.time(), "queue": queue, "retries": 1}
         raw = [msgspec.Raw(json.dumps(each).encode()) for each in arguments]
         self.engine.put([Message(id=new_id(), arguments=each, **how) for each in raw])
+        return False
 
     def states(self, operation: str) -> list[State]:
         """Return the states of an operation's jobs."""
@@ -117,8 +117,10 @@ def run(tmp_path: Path) -> Iterator[Start]:
     started: list[Server] = []
     (tmp_path / "service.py").write_text(APP)
 
-    def start(*words: str, target: str = "service.py", wait: str = "Ctrl+C", **environ: str) -> Server:
-        command = [sys.executable, "-m", "mergepoint", "run", target, *words]
+    def start(
+        *words: str, target: str = "service.py", wait: str = "Ctrl+C", without: Iterable[str] = (), **environ: str
+    ) -> Server:
+        command = [*mergepoint(without), "run", target, *words]
         started.append(Server(command, tmp_path, 0, environ))
         started[-1].wait_for(wait)
         return started[-1]
@@ -207,11 +209,26 @@ def test_worker_processes_run_jobs(run: Start, jobs: Jobs) -> None:
     assert server.output.startswith(
         "service runs jobs, in 2 processes like this:\n  worker  3 threads for jobs of default"
     )
-    jobs.put("nap", *[{"seconds": 0.5}] * 6)
-    wait_until(lambda: jobs.states("nap") == ["done"] * 6)
-    assert len(set(jobs.marks("nap"))) == 2
+    wait_until(lambda: jobs.put("nap", *[{"seconds": 0.1}] * 6) or len(set(jobs.marks("nap"))) == 2)
+    wait_until(lambda: set(jobs.states("nap")) == {"done"})
     assert server.stop() == 0
     assert jobs.marks("tick") == []
+
+
+def test_a_worker_needs_no_web_server(run: Start, jobs: Jobs) -> None:
+    """Where the libraries of the web server and of metrics are missing, a worker runs all the same, and says so."""
+    server = run("worker", without=("granian", "falcon", "structlog", "apscheduler"))
+    jobs.put("nap", {"seconds": 0})
+    wait_until(lambda: jobs.states("nap") == ["done"])
+    assert "Without metrics: `mergepoint.observe` needs structlog" in server.output
+    assert server.stop() == 0
+
+
+def test_a_scheduler_needs_its_library(run: Start) -> None:
+    """Whoever asks for it is told what to install."""
+    server = run("scheduler", without=("apscheduler",), wait="Error")
+    assert server.end() == 2
+    assert "pip install 'mergepoint[schedule]'" in server.output
 
 
 def test_a_worker_may_serve_some_queues(run: Start, jobs: Jobs) -> None:

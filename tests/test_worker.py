@@ -342,11 +342,11 @@ def test_jobs_that_may_not_begin_cost_little(tmp_path: Path) -> None:
 
 def test_a_job_longer_than_its_lease_is_not_given_to_others(place: Place) -> None:
     """A worker that lives keeps its job, however long that takes."""
-    place.worker(lease=0.6, name="first")
+    place.worker(lease=1.5, name="first")
     place.put(place.app.hold, [1])
     wait_until(lambda: place.app.begun == [1])
-    place.worker(lease=0.6, name="second")
-    time.sleep(2.0)
+    place.worker(lease=1.5, name="second")
+    time.sleep(3.0)
     assert place.app.begun == [1]
     place.app.gate.set()
     wait_until(lambda: place.states() == {"done": 1})

@@ -9,7 +9,7 @@ from .commands import Commands
 main = Commands(
     "mergepoint",
     {
-        "run": ("mergepoint.commands.run:run", "Serve an app: REST, GraphQL, gRPC."),
+        "run": ("mergepoint.commands.run:run", "Serve an app: REST, GraphQL, gRPC; run its jobs."),
         "call": ("mergepoint.commands.call:call", "Run one operation and print what it returns."),
         "routes": ("mergepoint.commands.routes:routes", "List every operation on every protocol, with its policy."),
         "places": ("mergepoint.commands.places:places", "Show which service runs where."),

@@ -41,8 +41,8 @@ class Weighted(click.ParamType[tuple[str, float]]):
         "mergepoint run hello.py --reload",
         "mergepoint run bats.app:create --host 0.0.0.0 --workers 4",
         "mergepoint run bats.app:create --only roost --port 8001",
-        "mergepoint run bats.app:create web                    and elsewhere:",
-        "mergepoint run bats.app:create worker scheduler --processes 4 --queue mail=3 --queue default",
+        "mergepoint run bats.app:create worker scheduler --processes 4",
+        "mergepoint run bats.app:create worker --queue mail=3 --queue default",
     ],
 )
 @click.argument("target", type=click.Path())

@@ -12,27 +12,9 @@ from ..jobs import Claim, Engine, Outcome, Runner
 from .exchange import Exchange, Outage
 from .hands import AT_ONCE, LONGEST, Hand, Pace
 from .lanes import Lanes
+from .turns import Turns
 
 logger = logging.getLogger("mergepoint")
-
-WAIT = 5.0
-"""Seconds after which an idle worker looks for jobs though nobody told it of any."""
-
-FEW = 3
-"""The threads that work on jobs of microseconds: one computes while the others wait for the store. More would only
-take turns with it."""
-
-IN_VAIN = 3
-"""Waits that may end for nothing, one after the other, before the worker takes its time."""
-
-PROBE = 4
-"""Each so many times it listens to all queues again nevertheless."""
-
-BRIEF = 0.05
-"""Seconds: a wait that was longer was not for nothing, as it spared the store questions."""
-
-PAUSES = (0.01, 0.25)
-"""Seconds that it takes then, at first and at the most: a queue may have jobs that its limits do not let begin."""
 
 RETRIES = (0.05, 2.0)
 """Seconds until a store that does not answer is asked again, at first and at the most."""
@@ -41,14 +23,11 @@ RETRIES = (0.05, 2.0)
 class Crew:
     """Runs jobs in threads until it is stopped.
 
-    Of the threads that find nothing to do, one listens to the engine, and the others sleep. Whoever takes all it asked
-    for calls one of them, as there may be more.
-
     Args:
-        engine: what to listen to.
+        engine: what tells of jobs.
         exchange: gives claims, and takes what became of them.
         runner: runs them.
-        lanes: the queues to listen to.
+        lanes: the queues that are served.
         threads: how many jobs run at a time.
         attend: called when somebody should look after the hands soon.
         after: called after each batch.
@@ -72,19 +51,13 @@ class Crew:
     ) -> None:
         self.ending = threading.Event()
         self.stuck: list[Hand] = []
-        self._engine = engine
         self._exchange = exchange
         self._runner = runner
-        self._lanes = lanes
+        self._turns = Turns(engine, lanes, threads, self.ending)
         self._attend = attend
         self._after = after
         self._pace = Pace()
         self._outage = Outage()
-        self._turn = threading.Condition()
-        self._listening = False
-        self._asleep = 0
-        self._called = 0
-        self._in_vain = 0
         self._gone = [0, 0]
         self._threads: dict[Hand, threading.Thread] = {}
         self.hands = [self._hand() for _ in range(threads)]
@@ -99,9 +72,7 @@ class Crew:
     def finish(self) -> None:
         """Take no more jobs, and put back what was not begun."""
         self.ending.set()
-        with self._turn:
-            self._turn.notify_all()
-        self._engine.wake()
+        self._turns.end()
         for hand in self.hands:
             hand.take_back()
 
@@ -111,6 +82,7 @@ class Crew:
         while any(self._threads[hand].is_alive() for hand in self.hands) and monotonic() < ends:
             for hand in self.hands:
                 self._threads[hand].join(max(0.0, min(ends - monotonic(), LONGEST)))
+            self._turns.end()  # again: one may have begun to listen just when it was told not to
             self.settle()
         for hand in self.hands:
             if (claim := hand.take_running()) is not None:
@@ -160,9 +132,7 @@ class Crew:
 
     def relieve(self) -> None:
         """See that somebody listens, though those who would soon do it are held up."""
-        if self._asleep and not self._listening:
-            with self._turn:
-                self._turn.notify()
+        self._turns.relieve()
 
     def replace(self, hand: Hand) -> None:
         """Let another thread take the place of a hand's, which ended or is stuck."""
@@ -210,17 +180,18 @@ class Crew:
         hand.take_back()
 
     def _take_and_run(self, hand: Hand) -> None:
-        if self._pace.limit == AT_ONCE and self._crowded():
+        if self._pace.limit == AT_ONCE and self._turns.are_crowded:
             self._exchange.settle(hand)
-            self._sleep()
+            self._turns.step_aside()
         limit = self._pace.limit
         claims = self._exchange.claim(hand, limit)
         self._outage.over()
         if not claims:
-            self._rest()
+            self._turns.rest()
             return
-        self._in_vain = 0
-        self._share(len(claims), limit)
+        if len(claims) > 1:
+            self._attend()
+        self._turns.took(len(claims), limit)
         self._run(hand, claims)
 
     def _run(self, hand: Hand, claims: list[Claim]) -> None:
@@ -232,65 +203,3 @@ class Crew:
         if self.ending.is_set():
             hand.take_back()
             self._exchange.settle(hand)
-
-    # --- who works, who listens, who sleeps ---
-
-    def _crowded(self) -> bool:
-        return len(self.hands) - self._asleep > FEW + self._listening
-
-    def _share(self, taken: int, limit: int) -> None:
-        """Call another thread if there may be more to do, or nobody listens while this one works."""
-        if taken > 1:
-            self._attend()
-        if not self._asleep:
-            return
-        full = taken == limit and not (limit == AT_ONCE and len(self.hands) - self._asleep >= FEW)
-        if full or (not self._listening and taken < limit):
-            with self._turn:
-                self._called += full
-                self._turn.notify()
-
-    def _rest(self) -> None:
-        """Wait until there may be something to take: listen if nobody does, else sleep until called."""
-        with self._turn:
-            while self._listening and not (self._called or self.ending.is_set()):
-                self._doze()
-            if self._called or self.ending.is_set():
-                self._called = max(0, self._called - 1)
-                return
-            self._listening = True
-        try:
-            self._listen()
-        finally:
-            self._listening = False
-
-    def _sleep(self) -> None:
-        """Leave the work to others until called."""
-        with self._turn:
-            if self._crowded() and not self.ending.is_set():
-                self._doze()
-                self._called = max(0, self._called - 1)
-
-    def _doze(self) -> None:
-        self._asleep += 1
-        self._turn.wait()
-        self._asleep -= 1
-
-    def _listen(self) -> None:
-        if self.ending.is_set():
-            return
-        began, patient = monotonic(), self._in_vain >= IN_VAIN and self._in_vain % PROBE != 0
-        if patient:
-            self._pause()
-        else:
-            self._engine.wait(self._lanes.queues, WAIT)
-        self._in_vain = self._in_vain + 1 if patient or monotonic() - began < BRIEF else 0
-
-    def _pause(self) -> None:
-        """Wait for the jobs of queues without limits; those of the others may be there already, and may not begin."""
-        first, longest = PAUSES
-        seconds = min(longest, first * 2.0 ** min(self._in_vain - IN_VAIN, 10))
-        if len(self._lanes.free) in (0, len(self._lanes.queues)):
-            self.ending.wait(seconds)
-        else:
-            self._engine.wait(self._lanes.free, seconds)

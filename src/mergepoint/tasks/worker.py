@@ -119,8 +119,13 @@ class Worker:
         Args:
             ended: called when it takes no more jobs, as it has run its number or half of its threads are stuck; without
                 it goes on in both cases.
+
+        Raises:
+            MergepointError: it was stopped before.
         """
         with self._state:
+            if self._asked.is_set():
+                raise MergepointError("A worker that was stopped does not begin again; make another one.")
             if not self._runs:
                 self._runs, self._ended = True, ended
                 self._leases.start()
