@@ -110,7 +110,7 @@ def check(db: Database) -> list[str]:
     """
     metadata = _metadata(db)
     with db.session() as link:
-        opts = {"compare_type": True, "include_object": _described}
+        opts = {"compare_type": True, "include_object": _all(_described, _fitting(link.connection))}
         context = MigrationContext.configure(link.connection, opts=opts)
         behind = set(_scripts(db).get_heads()) - set(context.get_current_heads())
         if behind:
@@ -161,7 +161,7 @@ def _config(db: Database, connection: Connection, steps: list[str]) -> Config:
     config.set_main_option("version_locations", str(_versions(db)).replace("%", "%%"))
     config.set_main_option("path_separator", "newline")
     config.attributes |= {"connection": connection, "metadata": db.metadata, "tell": tell, "render": _render}
-    config.attributes["include"] = _not_ours
+    config.attributes["include"] = _all(_not_ours, _fitting(connection))
     return config
 
 
@@ -184,6 +184,20 @@ def _described(_: Any, __: str | None, kind: str, reflected: bool, counterpart: 
 def _not_ours(item: Any, name: str | None, kind: str, reflected: bool, counterpart: Any) -> bool:
     """Tell whether a written migration may touch this: tables of Mergepoint's own parts make themselves."""
     return _described(item, name, kind, reflected, counterpart) or not str(name).startswith(OURS)
+
+
+def _fitting(connection: Connection) -> Callable[..., bool]:
+    """Make the function that tells whether an index or constraint is for this kind of database (`ddl_if`)."""
+
+    def fits(item: Any, *_: Any) -> bool:
+        condition = getattr(item, "_ddl_if", None)  # there is no public way to it, and Alembic does not look
+        return condition is None or bool(condition._should_execute(item, item, connection))  # noqa: SLF001
+
+    return fits
+
+
+def _all(*conditions: Callable[..., bool]) -> Callable[..., bool]:
+    return lambda *item: all(condition(*item) for condition in conditions)
 
 
 def _scripts(db: Database) -> ScriptDirectory:

@@ -37,7 +37,7 @@ GLANCE = 0.04
 POLL = 0.05
 """Seconds between two looks for due jobs in a database that tells of no changes."""
 
-LIVELY = 10.0
+LIVELY = 3.0
 """Seconds without jobs after which such looks are half as many."""
 
 SOUND = 30.0

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from .settling import Settling
     from .store import Store
 
+ANEW = 60.0
+"""Seconds by which a sign of life is too late to have been given while this transaction waited for another to end."""
+
 LOSSES = 100
 """Jobs that are given back in one transaction."""
 
@@ -37,7 +40,7 @@ class Leases:
         ids = c.id.in_(bindparam("ids", expanding=True))
         over = [c.lease <= bindparam("now")]
         if store.dialect.monotonic:
-            over.append(c.renewed > bindparam("now"))  # the machine was started anew
+            over.append(c.renewed - micros(ANEW) > bindparam("now"))  # the machine was started anew
         columns = [c[name] for name in Row.__struct_fields__]
         lost = select(*columns).where(c.state == RUNNING, or_(*over)).limit(LOSSES)
         expired = select(c.id).where(c.expires <= bindparam("now")).limit(BATCH)

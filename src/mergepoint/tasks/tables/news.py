@@ -51,13 +51,18 @@ class News:
                     self._ready[queue] = self.changes
             self._changed.notify_all()
 
-    def stir(self, queues: Iterable[str] = ()) -> None:
-        """Note that something may have changed, and that queues may have room for more jobs."""
+    def stir(self) -> None:
+        """Note that something may have changed."""
         with self._changed:
             self.changes += 1
-            for queue in queues:
-                self._held.pop(queue, None)
             self._changed.notify_all()
+
+    def free(self, queues: Iterable[str]) -> None:
+        """Note that queues may have room for more jobs."""
+        with self._changed:
+            if [queue for queue in queues if self._held.pop(queue, None) is not None]:
+                self.changes += 1
+                self._changed.notify_all()
 
     def wake(self) -> None:
         """End all waits."""

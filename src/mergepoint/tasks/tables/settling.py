@@ -35,7 +35,7 @@ class Settling:
         if others:
             self._change(others, now)
         queues = {outcome.claim.message.queue for outcome in outcomes}
-        self._store.own.on_commit(lambda: self._store.news.stir(queues))
+        self._store.own.on_commit(lambda: self._store.news.free(queues))
 
     def _finish(self, outcomes: Sequence[Outcome], now: int) -> None:
         """The usual way: jobs that are done, without a look at the rows."""

@@ -8,22 +8,22 @@ from contextlib import contextmanager
 from random import random
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import MetaData, bindparam, inspect, select
+from sqlalchemy import MetaData, bindparam, select
 from sqlalchemy.exc import DBAPIError
 
 from ...db import Database, DatabaseUnavailable
 from .bulk import Bulk, Sets, Steps
 from .clock import Clock
 from .dialect import dialect_of
+from .making import make
 from .rows import Row, packed
 from .schema import job_tables
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from sqlalchemy import Connection
-
     from ...db import Statement
+    from ...db.links import Link
     from ...db.unit import Unit
     from .news import News
 
@@ -131,12 +131,13 @@ class Store:
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         with self.own.apart() as unit:
+            link = unit.acquire()  # whoever asks for the time has waited for others then
             if self._settings is not None:
-                self._set(unit, self._settings)
+                self._set(unit, link, self._settings)
             yield
 
-    def _set(self, unit: Unit, settings: Statement[Any]) -> None:
-        known = unit.acquire().connection.info  # lives as long as the connection to the server
+    def _set(self, unit: Unit, link: Link, settings: Statement[Any]) -> None:
+        known = link.connection.info  # lives as long as the connection to the server
         if SET not in known:
             settings.all()
             unit.on_commit(lambda: known.update({SET: True}))
@@ -167,30 +168,9 @@ class Store:
         with self._preparing:
             if not self._prepared:
                 with self.own.apart() as unit:
-                    self._create(unit)
+                    if make(unit.plain(), self.tables, self.dialect):
+                        unit.on_rollback(self._unprepared)
                 self._prepared = True
-
-    def _create(self, unit: Unit) -> None:
-        connection = unit.plain()
-        last = self.tables.notes.name
-        if inspect(connection).has_table(last):
-            return
-        with self._turn(connection):
-            for table in self.tables:
-                table.create(connection, checkfirst=True)
-                for index in table.indexes:
-                    index.create(connection, checkfirst=True)
-        unit.on_rollback(self._unprepared)
-
-    @contextmanager
-    def _turn(self, connection: Connection) -> Iterator[None]:
-        if self.dialect.turn is not None:
-            connection.execute(self.dialect.turn)
-        try:
-            yield
-        finally:
-            if self.dialect.turned is not None:
-                connection.execute(self.dialect.turned)
 
     def _unprepared(self) -> None:
         self._prepared = False
