@@ -10,6 +10,7 @@ from typing import Annotated, get_args
 from ..access import anyone
 from ..app import App
 from ..errors import (
+    Cancelled,
     DeadlineExceeded,
     Failure,
     Internal,
@@ -77,6 +78,7 @@ STANDARD: dict[str, type[Failure]] = {
         DeadlineExceeded,
         Unavailable,
         Unimplemented,
+        Cancelled,
     )
 }
 """The kinds that have a class of their own."""
