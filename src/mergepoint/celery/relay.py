@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from time import monotonic
 
+from celery.exceptions import OperationalError
+
 from ..errors import Unavailable
 from ..jobs import Attempt, Backoff, Claim, Engine, Lane, Leases, Outcome
 from .forks import between_forks
@@ -256,7 +258,7 @@ class _Shift:
     def fails(self, error: Exception) -> None:
         """Say once that jobs cannot be handed over."""
         if not self._trouble:
-            bug = error if not isinstance(error, Unavailable | OSError) else None
+            bug = None if isinstance(error, Unavailable | OperationalError | OSError) else error
             logger.warning("No job can be handed over to Celery; trying again: %s", error, exc_info=bug)
         self._trouble = True
 

@@ -16,22 +16,22 @@ class Request(CeleryRequest):  # type: ignore[misc]  # Celery brings no types
         super().__init__(*args, **options)
         header = self.request_dict.get(HEADER)
         self._handover: Handover | None = None if header is None else unpack(header)
+        if self._handover is not None:
+            # Whether it runs is the store's to know from here on. On Redis a worker of Celery 5.7 may even die of a
+            # lost connection while there is something that it has not acknowledged.
+            super().acknowledge()
 
     def revoked(self) -> bool:
         """Tell whether not to run it: revoked by a person, put back by the relay, or delivered a second time."""
         if super().revoked():
             return True
-        if self._handover is None or self.app.relay.awaits(self._handover):
-            return False
-        super().acknowledge()
-        return True
+        return self._handover is not None and not self.app.relay.awaits(self._handover)
 
     def on_accepted(self, pid: int, time_accepted: float) -> None:
-        """Note that a process has it; from here on the lease of the job protects it, not the broker."""
+        """Note that a process has it, and keeps it alive from here on."""
         super().on_accepted(pid, time_accepted)
         if self._handover is not None:
             self.app.relay.begun(self._handover)
-            super().acknowledge()
 
     # Celery overrides `on_success` in a subclass; the ends of all tasks that are acknowledged late meet here.
 

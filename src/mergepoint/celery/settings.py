@@ -29,7 +29,7 @@ def settings(app: str, broker: str, lanes: Iterable[Lane], routes: Mapping[str, 
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
         # What other programs sent is acknowledged when it is in the store, so a death before that leaves it in the
-        # broker. A job that the relay sent is acknowledged as it begins (see `request.py`): its lease protects it, and
+        # broker. A job that the relay sent is acknowledged as it arrives (see `request.py`): its lease protects it, and
         # no broker can send a job of an hour twice because it was not acknowledged in time.
         "task_acks_late": True,
         "task_reject_on_worker_lost": True,

@@ -42,6 +42,7 @@ class JobTask(Task):  # type: ignore[misc]  # Celery brings no types
     """
 
     abstract = True
+    acks_late = True  # whatever the settings say: `Request` learns from it when a job is over
     typing = False  # arguments are checked by the contract of the command
     throws = (JobFailed,)  # what went wrong is in the log already, with its traceback
     Request = "mergepoint.celery.request:Request"

@@ -51,6 +51,7 @@ class Worklist:
         self._bells = Bells(self._server)
         self._listing = Listing(self._server, self.prefix)
         self._put = self._script("putting", "put")
+        self._put_alike = Script(self._server, "put_alike")
         self._fire = self._script("putting", "fire")
         self._claim = self._script("claim")
         self._extend = self._script("extend")
@@ -68,7 +69,9 @@ class Worklist:
     def put(self, messages: Sequence[Message]) -> list[str]:
         """Keep jobs, all or none, and return their ids."""
         ids = [message.id for message in messages]
-        if ids:
+        if alike := _alike(messages):
+            self._put_alike(self.prefix, *alike)
+        elif ids:
             others = self._put(*map(_encode, messages))
             for at in range(0, len(others), 2):
                 ids[others[at]] = others[at + 1].decode()
@@ -238,6 +241,22 @@ class Worklist:
         good = [claim for claim in claims if claim.message.operation != UNREADABLE]
         self.settle([_hopeless(claim, worker) for claim in claims if claim.message.operation == UNREADABLE])
         return good
+
+
+def _alike(messages: Sequence[Message]) -> list[Any]:
+    """Return what `put_alike` is told of messages; nothing if they are not for it."""
+    if not messages:
+        return []
+    first = messages[0]
+    queue, priority, keep = first.queue, first.priority, first.keep
+    words: list[Any] = [queue, priority, keep]
+    for m in messages:
+        if m.at is not None or m.delay or m.needs or m.unique is not None or m.then is not None:
+            return []
+        if m.queue != queue or m.priority != priority or m.keep != keep:
+            return []
+        words += (m.id, _encode(m))
+    return words
 
 
 def _tagged(prefix: str) -> str:
