@@ -211,7 +211,8 @@ def kill(server: Server) -> None:
 def sweep_rabbitmq(colony: Colony) -> None:
     """Delete the queues and exchanges of a run."""
     queues = [*colony.celery.amqp.queues, f"{colony.name}.{colony.node}", f"{colony.node}.{colony.name}.control.pidbox"]
-    exchanges = [f"{colony.name}.{end}" for end in ("default", "ev", "control", "control.pidbox")]
+    queues.append(f"{colony.name}.elsewhere")
+    exchanges = [f"{colony.name}.{end}" for end in ("default", "elsewhere", "ev", "control", "control.pidbox")]
     with colony.celery.connection_for_write() as connection:
         for queue in queues:
             connection.channel().queue_delete(queue)

@@ -5,24 +5,35 @@ mergepoint run newsroom.app:create
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime
 from pathlib import Path
 
 from msgspec import Struct
 
-from mergepoint import App, config
+from mergepoint import App, config, tasks
 from mergepoint.db import Database, migrations
 from mergepoint.errors import Kind
 from mergepoint.ids import Ids, NodeLease
+from mergepoint.jobs import Engine
 from mergepoint.place import Places
+from mergepoint.redis import Worklist
+from mergepoint.tasks import Queue
 from newsroom import db as sql
 from newsroom import errors, pages
+from newsroom.background import Background
+from newsroom.gallery import Drawing, Wall
 from newsroom.inspect import inspect
+from newsroom.makers import Makers
 from newsroom.service.desk import Desk
 from newsroom.service.files import Files
+from newsroom.service.gallery import Gallery
 from newsroom.service.imports import Imports
 from newsroom.service.intake import Intake
+from newsroom.service.making import Making
+from newsroom.service.processed import Processed
 from newsroom.service.publishing import Publishing
+from newsroom.service.searching import Searching
 from newsroom.settings import Settings
 from newsroom.store import BlobStore
 
@@ -30,7 +41,10 @@ ERRORS: dict[type[Exception], Kind] = {
     errors.NoSuchFile: "not_found",
     errors.NoSuchVersion: "not_found",
     errors.NoPreview: "not_found",
-    errors.NoSuchJob: "not_found",
+    errors.NoSuchImport: "not_found",
+    errors.NotMade: "not_found",
+    errors.NothingToCompare: "failed_precondition",
+    errors.NothingToSearch: "invalid_argument",
     errors.NoSuchTask: "not_found",
     errors.NoSuchPublication: "not_found",
     errors.PathTaken: "aborted",
@@ -49,63 +63,82 @@ ENVELOPE = 100_000
 class Newsroom(Struct, frozen=True):
     """The parts, put together; commands use them as the app does."""
 
+    app: App
+    queue: Queue
     db: Database
-    ids: Ids
     store: BlobStore
+    wall: Wall
     records: sql.Files
     files: Files
     imports: Imports
-    desk: Desk
-    publishing: Publishing
+    making: Making
+    processed: Processed
 
     def close(self) -> None:
         """Let go of everything."""
-        self.ids.close()
-        self.db.close()
+        self.app.close()
 
 
 def assemble(settings: Settings) -> Newsroom:
     """Put the parts together. Nothing is read or written yet, but for folders that are missing.
 
     Raises:
-        ConfigError: the database's URL cannot be used.
+        ConfigError: a URL cannot be used.
     """
+    logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # it complains of every odd PDF; what is broken, we tell
     db = sql.database(settings.database.url)
     if db.url.get_backend_name() == "sqlite" and db.url.database:
         Path(db.url.database).parent.mkdir(parents=True, exist_ok=True)
+    app = App("newsroom", errors=ERRORS, places=Places.read(settings.places, settings.key))
+    app.add(db)
+    queue = Queue(app, _engine(settings, db))
     ids = Ids(NodeLease(db))
-    store = BlobStore(settings.store.folder, settings.store.largest)
+    app.add(ids)
+    app.around(db.unit_of_work)
+    store, makers, wall = BlobStore(settings.store.folder, settings.store.largest), Makers(), Wall(settings.gallery)
+    files, steps, publications = sql.Files(db), sql.Steps(db), sql.Publications(db)
+    background = Background(queue)
+    making = Making(files, steps, sql.Texts(db), store, makers, background.enqueue, db.transaction)
+    gallery = Gallery(files, steps, sql.Exhibits(db), store, Drawing(), wall, background.ask_for_index, db.transaction)
     intake = Intake(store, inspect, now, ids.next)
-    files, publications = sql.Files(db), sql.Publications(db)
-    return Newsroom(
+    newsroom = Newsroom(
+        app,
+        queue,
         db,
-        ids,
         store,
+        wall,
         files,
-        Files(files, publications, store, intake),
-        Imports(files, sql.Jobs(db), intake, db.transaction, now, ids.next),
-        Desk(sql.Tasks(db), files, now, ids.next),
-        Publishing(publications, files, now, ids.next),
+        Files(files, publications, store, intake, making.begin, background.withdraw),
+        Imports(files, sql.Imports(db), intake, making.begin, db.transaction, now, ids.next),
+        making,
+        Processed(files, steps, store, makers, background.ask),
     )
+    background.register(app, making, gallery)
+    _files(app, app.place(Files, lambda: newsroom.files), largest=settings.store.largest)
+    _imports(app, newsroom.imports)  # takes folders and tells its progress, which only works next door
+    _processing(app, making, newsroom.processed, Searching(sql.Texts(db)))
+    _desk(app, app.place(Desk, lambda: Desk(sql.Tasks(db), files, now, ids.next)))
+    _publishing(app, app.place(Publishing, lambda: Publishing(publications, files, now, ids.next)))
+    app.include(tasks.api(queue))
+    app.mount("/", pages.site(app, settings.gallery))
+    return newsroom
+
+
+def _engine(settings: Settings, db: Database) -> Engine | Database:
+    """Choose what keeps the jobs; either way they come with the transaction that asks for them."""
+    if settings.jobs == "database":
+        return db
+    url, _, prefix = settings.jobs.partition("#")
+    return tasks.Outbox(Worklist(url, prefix=prefix or "newsroom"), db)
 
 
 def build(settings: Settings) -> App:
     """Make the app: what the newsroom does, what may go wrong, and the pages.
 
     Raises:
-        ConfigError: the database's URL cannot be used.
+        ConfigError: a URL cannot be used.
     """
-    newsroom = assemble(settings)
-    app = App("newsroom", errors=ERRORS, places=Places.read(settings.places, settings.key))
-    app.add(newsroom.db)
-    app.add(newsroom.ids)
-    app.around(newsroom.db.unit_of_work)
-    _files(app, app.place(Files, lambda: newsroom.files), largest=settings.store.largest)
-    _imports(app, newsroom.imports)  # takes folders and tells its progress, which only works next door
-    _desk(app, app.place(Desk, lambda: newsroom.desk))
-    _publishing(app, app.place(Publishing, lambda: newsroom.publishing))
-    app.mount("/", pages.site(app))
-    return app
+    return assemble(settings).app
 
 
 def create() -> App:
@@ -155,8 +188,19 @@ def _files(app: App, files: Files, *, largest: int) -> None:
 
 def _imports(app: App, imports: Imports) -> None:
     # Running one is not an operation: nobody outside shall name a folder of this machine.
-    app.query(imports.jobs, http="GET /jobs")
-    app.query(imports.job, http="GET /jobs/{id}")
+    app.query(imports.imports, http="GET /imports")
+    app.query(imports.import_run, http="GET /imports/{id}")
+
+
+def _processing(app: App, making: Making, processed: Processed, searching: Searching) -> None:
+    app.query(searching.search, http="GET /search")
+    app.query(processed.pipeline, http="GET /files/{id}/pipeline")
+    app.query(processed.backlog, http="GET /backlog")
+    app.query(processed.files_of_jobs, http="GET /files-of-jobs")
+    app.query(processed.thumbnail, http="GET /files/{id}/thumbnail", cache=60)
+    app.query(processed.highlighted, http="GET /files/{id}/highlighted")
+    app.query(processed.difference, http="GET /files/{id}/difference", deadline=300)
+    app.command(making.process, http="POST /files/{id}/process")
 
 
 def _desk(app: App, desk: Desk) -> None:

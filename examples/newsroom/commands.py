@@ -1,17 +1,25 @@
-"""What is done at the terminal: import a folder, bring the database up to date, sweep the store."""
+"""What is done at the terminal: import a folder, watch the work on its files, upgrade the database, sweep."""
 
 from __future__ import annotations
 
-import logging
+import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -19,13 +27,16 @@ from mergepoint import cli
 from mergepoint.db import migrations
 from newsroom.app import ERRORS, Newsroom, assemble, create, load
 from newsroom.folder import Found, walk
-from newsroom.records import Counts, JobDetails, Skipped, Statistics
+from newsroom.records import Backlog, Counts, ImportDetails, Skipped, Statistics
 from newsroom.settings import Settings
 
 MOST_SKIPPED = 15
 """Skipped files that are named one by one."""
 
 DAY = 86_400
+
+GLANCE = 0.25
+"""Seconds between two looks at the work."""
 
 main = cli.manage(
     create, errors=ERRORS, help="Keep a newsroom's files. Serve them with: mergepoint run newsroom.app:create."
@@ -42,8 +53,6 @@ def import_folder(folder: Path, /) -> None:
         folder: what to import.
     """
     _must_be_folder(folder)
-    # pypdf complains of every odd PDF through the progress bar; what cannot be read is told at the end.
-    logging.getLogger("pypdf").setLevel(logging.CRITICAL)
     console = Console(highlight=False)
     settings = load()
     with closing(assemble(settings)) as newsroom, _may_be_stopped():
@@ -53,8 +62,26 @@ def import_folder(folder: Path, /) -> None:
             found = list(walk(root, settings.store.largest, never=_own(newsroom, settings)))
         began = monotonic()
         details = _run(newsroom, root.name, found, console)
+        newsroom.making.catch_up()  # files that were kept before there was any work on them
         _report(console, details, monotonic() - began)
         _figures(console, newsroom.files.statistics())
+        _work_left(console, newsroom.processed.backlog())
+
+
+@main.command
+def watch() -> None:
+    """Show how far the work on files is, until no worker has anything to do."""
+    console, parent = Console(highlight=False), os.getppid()
+    with closing(assemble(load())) as newsroom:
+        with Progress(*_columns("Processing"), console=console) as progress:
+            bar = progress.add_task("")
+            while os.getppid() == parent:  # whoever started this may end first
+                is_at_work, backlog = _is_at_work(newsroom), newsroom.processed.backlog()
+                progress.update(bar, completed=backlog.done, total=backlog.all)
+                if not is_at_work:
+                    break
+                sleep(GLANCE)
+        _work_left(console, newsroom.processed.backlog())
 
 
 @main.command
@@ -67,9 +94,10 @@ def upgrade() -> None:
 
 @main.command
 def sweep() -> str:
-    """Remove stored bytes that no file refers to any more, if they are older than a day."""
+    """Remove stored bytes that no file refers to any more, and half written ones, if they are older than a day."""
     with closing(assemble(load())) as newsroom:
         removed = newsroom.store.sweep(frozenset(newsroom.records.blobs()), older_than=DAY)
+        removed += newsroom.wall.sweep(older_than=DAY)
     return f"Removed {removed} {'file' if removed == 1 else 'files'} from the store."
 
 
@@ -97,22 +125,15 @@ def _upgrade(newsroom: Newsroom, console: Console) -> list[str]:
 
 def _own(newsroom: Newsroom, settings: Settings) -> list[Path]:
     """List the newsroom's own places, which an import must leave out."""
-    own = [settings.store.folder]
+    own = [settings.store.folder, settings.gallery]
     if newsroom.db.url.get_backend_name() == "sqlite" and newsroom.db.url.database:
         database = Path(newsroom.db.url.database)
         own += [database, database.with_name(f"{database.name}-wal"), database.with_name(f"{database.name}-shm")]
     return own
 
 
-def _run(newsroom: Newsroom, source: str, found: Sequence[Found | Skipped], console: Console) -> JobDetails:
-    columns = (
-        TextColumn("Importing", markup=False),
-        BarColumn(bar_width=None),
-        TaskProgressColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console) as progress:
+def _run(newsroom: Newsroom, source: str, found: Sequence[Found | Skipped], console: Console) -> ImportDetails:
+    with Progress(*_columns("Importing"), console=console) as progress:
         bar = progress.add_task("", total=len(found))
 
         def tell(counts: Counts) -> None:
@@ -121,14 +142,36 @@ def _run(newsroom: Newsroom, source: str, found: Sequence[Found | Skipped], cons
         return newsroom.imports.run(source, found, tell)
 
 
-def _report(console: Console, details: JobDetails, seconds: float) -> None:
-    counts = details.job.counts
+def _columns(what: str) -> tuple[ProgressColumn, ...]:
+    return (
+        TextColumn(what, markup=False),
+        BarColumn(bar_width=None),
+        TaskProgressColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+
+
+def _is_at_work(newsroom: Newsroom) -> bool:
+    """Tell whether a job waits for a worker or has one; those that wait for a dead one do not count."""
+    return any(count for (_, state), count in newsroom.queue.engine.counts().items() if state in ("waiting", "running"))
+
+
+def _work_left(console: Console, backlog: Backlog) -> None:
+    if left := backlog.all - backlog.done:
+        console.print(Text(f"{left:,} of {backlog.all:,} steps of work on files are left: see /jobs"))
+    else:
+        console.print(Text(f"All files are processed: {backlog.all:,} steps."))
+
+
+def _report(console: Console, details: ImportDetails, seconds: float) -> None:
+    counts = details.run.counts
     if details.skipped:
         console.print(_skipped(details.skipped))
         reasons = Counter(skipped.reason.value.replace("_", " ") for skipped in details.skipped)
         console.print(Text("Skipped: " + ", ".join(f"{count} × {reason}" for reason, count in reasons.most_common())))
     summary = f"{counts.new} new, {counts.changed} changed, {counts.unchanged} unchanged, {counts.skipped} skipped"
-    console.print(Text(f"{summary}  ({details.job.source}, {seconds:.1f} s)", style="bold"))
+    console.print(Text(f"{summary}  ({details.run.source}, {seconds:.1f} s)", style="bold"))
 
 
 def _skipped(skipped: Sequence[Skipped]) -> Table:

@@ -2,7 +2,10 @@
 
 NewsroomError
 ├── NoSuchFile, NoSuchVersion, NoPreview
-├── NoSuchJob
+├── NoSuchImport
+├── NotMade               what was asked for was not made of the file, or not yet
+├── NothingToCompare      a file with one version, or one that is no text
+├── NothingToSearch       a search without a word
 ├── NoSuchTask
 ├── NoSuchPublication
 ├── PathTaken             another file came to the same place first
@@ -17,7 +20,7 @@ NewsroomError
 from __future__ import annotations
 
 from mergepoint import Id
-from newsroom.records import Reason
+from newsroom.records import Reason, StepName
 
 
 class NewsroomError(Exception):
@@ -49,12 +52,37 @@ class NoPreview(NewsroomError):
         self.id = id
 
 
-class NoSuchJob(NewsroomError):
-    """There is no job with this id."""
+class NoSuchImport(NewsroomError):
+    """There is no import with this id."""
 
     def __init__(self, id: Id) -> None:
-        super().__init__(f"There is no job {id}.")
+        super().__init__(f"There is no import {id}.")
         self.id = id
+
+
+class NotMade(NewsroomError):
+    """The file exists, but this was not made of it, or not yet."""
+
+    def __init__(self, id: Id, name: StepName) -> None:
+        super().__init__(f"File {id} has no {name.value}, or not yet: see its pipeline.")
+        self.id = id
+        self.name = name
+
+
+class NothingToCompare(NewsroomError):
+    """Only texts and web pages are compared, and only one version with another."""
+
+    def __init__(self, id: Id) -> None:
+        super().__init__(f"File {id} has nothing to compare: it has one version, or is no text.")
+        self.id = id
+
+
+class NothingToSearch(NewsroomError):
+    """The text has no word that could be searched."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(f"Expected a word of letters or digits, got {text!r}.")
+        self.text = text
 
 
 class NoSuchTask(NewsroomError):

@@ -224,7 +224,7 @@ class Statistics(Struct, frozen=True):
     tags: tuple[Share, ...]
 
 
-# ---- jobs
+# ---- the runs of imports
 
 
 class Reason(Enum):
@@ -248,8 +248,8 @@ class Skipped(Struct, frozen=True):
     detail: str
 
 
-class JobState(Enum):
-    """How far a job has come."""
+class ImportState(Enum):
+    """How far an import has come."""
 
     RUNNING = "running"
     FINISHED = "finished"
@@ -265,22 +265,193 @@ class Counts(Struct, frozen=True):
     skipped: int = 0
 
 
-class Job(Struct, frozen=True):
+class ImportRun(Struct, frozen=True):
     """One import of a folder; `source` is the folder's own name."""
 
     id: Id
     source: str
-    state: JobState
+    state: ImportState
     counts: Counts
     started: datetime
     finished: datetime | None = None
 
 
-class JobDetails(Struct, frozen=True):
-    """A job and the files it left out, by path."""
+class ImportDetails(Struct, frozen=True):
+    """An import and the files it left out, by path."""
 
-    job: Job
+    run: ImportRun
     skipped: tuple[Skipped, ...]
+
+
+# ---- what is made of files in the background
+
+
+class StepName(Enum):
+    """A step of the work on a version of a file; `publish` comes when the others are done."""
+
+    THUMBNAIL = "thumbnail"
+    HIGHLIGHT = "highlight"
+    EXTRACT = "extract"
+    DIFFERENCE = "difference"
+    PUBLISH = "publish"
+
+
+class StepState(Enum):
+    """How far a step is; `forgotten` when its job is gone and it never was done."""
+
+    BLOCKED = "blocked"
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    DEAD = "dead"
+    CANCELLED = "cancelled"
+    FORGOTTEN = "forgotten"
+
+
+class Step(Struct, frozen=True):
+    """A step as it is kept.
+
+    Attributes:
+        job: the job that does it.
+        done: whether it was done, however often the job ran.
+        made: the SHA-256 of what came of it; None if that is nothing.
+    """
+
+    file_id: Id
+    version: int
+    name: StepName
+    job: str
+    done: bool = False
+    made: str | None = None
+
+
+class Progressing(Struct, frozen=True):
+    """What is known of the job of a step.
+
+    Attributes:
+        progress: from 0 to 1.
+        note: what it is doing.
+        problem: why its last attempt failed.
+    """
+
+    state: StepState
+    progress: float = 0.0
+    note: str = ""
+    problem: str | None = None
+
+
+class StepStatus(Struct, frozen=True):
+    """A step and how far it is."""
+
+    name: StepName
+    version: int
+    job: str
+    status: Progressing
+    made: str | None = None
+
+
+class Pipeline(Struct, frozen=True):
+    """The steps of the newest version of a file, in their order."""
+
+    file: File
+    steps: tuple[StepStatus, ...]
+
+
+class StepCount(Struct, frozen=True):
+    """How many steps of one name are done, of all that were begun."""
+
+    name: StepName
+    done: int
+    all: int
+
+
+class Backlog(Struct, frozen=True):
+    """How far the work on all files is."""
+
+    done: int
+    all: int
+    steps: tuple[StepCount, ...]
+
+
+class JobOfFile(Struct, frozen=True):
+    """Which file and version a job works on."""
+
+    file_id: Id
+    path: str
+    version: int
+
+
+# ---- differences
+
+
+class ChangeKind(Enum):
+    """What became of a piece of the older version; a new one was not in it."""
+
+    SAME = "same"
+    GONE = "gone"
+    NEW = "new"
+
+
+class Change(Struct, frozen=True):
+    """A run of lines of a text, or of words and tags of a web page.
+
+    Attributes:
+        items: how many there are.
+        text: all of them; None far from every change, where both versions are the same.
+    """
+
+    kind: ChangeKind
+    items: int
+    text: str | None = None
+
+
+# ---- full-text search
+
+
+class Piece(Struct, frozen=True):
+    """A piece of a text; `found` if it is one of the words that were searched."""
+
+    text: str
+    found: bool = False
+
+
+class Hit(Struct, frozen=True):
+    """A file whose text has all the words, and a place in it that has some of them."""
+
+    file_id: Id
+    path: str
+    kind: Kind
+    version: int
+    snippet: tuple[Piece, ...]
+
+
+# ---- the gallery
+
+
+class Exhibit(Struct, frozen=True):
+    """A file as the gallery shows it: what its page, and the line in the index, are made of.
+
+    Nothing here depends on when or in which database the file was kept, so that the same files make the same gallery.
+
+    Attributes:
+        page: the name of its page, without an ending.
+        thumbnail: the SHA-256 of a small picture.
+        highlight: the SHA-256 of its coloured source, in HTML.
+        difference: the SHA-256 of what changed since the version before, in HTML.
+    """
+
+    path: str
+    page: str
+    name: str
+    kind: Kind
+    version: int
+    size: int
+    sha256: str
+    language: str | None = None
+    title: str | None = None
+    thumbnail: str | None = None
+    highlight: str | None = None
+    difference: str | None = None
 
 
 # ---- tasks

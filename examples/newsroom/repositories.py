@@ -14,17 +14,23 @@ from mergepoint import Page
 from newsroom.records import (
     Counts,
     Entry,
+    Exhibit,
     File,
     FileDetails,
     Filter,
-    Job,
-    JobDetails,
-    JobState,
+    Hit,
+    ImportDetails,
+    ImportRun,
+    ImportState,
+    JobOfFile,
     Publication,
     PublicationDetails,
     Skipped,
     Sort,
     Statistics,
+    Step,
+    StepCount,
+    StepName,
     Task,
     TaskState,
     Version,
@@ -76,26 +82,85 @@ class FileRepository(Protocol):
         """Count what there is."""
 
     def blobs(self) -> Collection[str]:
-        """List the SHA-256 of everything that a version or a preview refers to."""
+        """List the SHA-256 of everything that a version, a preview or a step refers to."""
 
 
-class JobRepository(Protocol):
+class StepRepository(Protocol):
+    """Keeps the steps of the work on each version of a file."""
+
+    def begin(self, steps: Sequence[Step]) -> None:
+        """Write down steps that begin, in place of those that the same versions had."""
+
+    def finish(self, file_id: int, version: int, name: StepName, made: str | None) -> None:
+        """Write down that a step is done and what came of it; nothing happens when there is no such step."""
+
+    def of_version(self, file_id: int, version: int) -> Sequence[Step]:
+        """List the steps of a version, in the order of their names in `StepName`."""
+
+    def get(self, file_id: int, version: int, name: StepName) -> Step | None:
+        """Get one step."""
+
+    def by_job(self, jobs: Collection[str]) -> Mapping[str, JobOfFile]:
+        """Get what these jobs work on, by job; those that there are."""
+
+    def counts(self) -> Sequence[StepCount]:
+        """Count the steps by name, in the order of `StepName`."""
+
+    def without(self, limit: int) -> Sequence[int]:
+        """List the ids of files whose newest version has no steps, some of them."""
+
+
+class TextRepository(Protocol):
+    """Keeps the text of the newest version of each file, for searching."""
+
+    def put(self, file_id: int, version: int, text: str) -> None:
+        """Keep the text of a version, unless there is that of a newer one."""
+
+    def find(self, words: Sequence[str], limit: int) -> Sequence[Hit]:
+        """Find the texts that have words beginning with all of these, the best first.
+
+        Args:
+            words: letters and digits in lower case.
+            limit: the most texts.
+        """
+
+
+class ExhibitRepository(Protocol):
+    """Keeps what the gallery shows."""
+
+    def put(self, exhibit: Exhibit) -> None:
+        """Show a file, in place of the one at its path."""
+
+    def remove(self, path: str) -> None:
+        """Show the file at a path no more; nothing happens when it is not shown."""
+
+    def all(self) -> Sequence[Exhibit]:
+        """List what is shown, by path."""
+
+    def next_index(self) -> int:
+        """Return the number of the index that will show what this transaction changes, and hold it until its end."""
+
+    def begin_index(self, number: int) -> None:
+        """Let what changes from now on be shown by a later index than this. Waits for transactions that hold it."""
+
+
+class ImportRepository(Protocol):
     """Keeps the runs of imports."""
 
-    def add(self, job: Job) -> None:
-        """Add a job that begins."""
+    def add(self, run: ImportRun) -> None:
+        """Add an import that begins."""
 
-    def end(self, id: int, state: JobState, counts: Counts, finished: datetime) -> None:
-        """Write down how a job ended."""
+    def end(self, id: int, state: ImportState, counts: Counts, finished: datetime) -> None:
+        """Write down how an import ended."""
 
     def skip(self, id: int, skipped: Sequence[Skipped]) -> None:
-        """Write down what a job left out."""
+        """Write down what an import left out."""
 
-    def find(self, cursor: str | None, limit: int) -> Page[Job]:
-        """Find a page of jobs, the newest first."""
+    def find(self, cursor: str | None, limit: int) -> Page[ImportRun]:
+        """Find a page of imports, the newest first."""
 
-    def get(self, id: int) -> JobDetails | None:
-        """Get a job with all that it left out."""
+    def get(self, id: int) -> ImportDetails | None:
+        """Get an import with all that it left out."""
 
 
 class TaskRepository(Protocol):

@@ -9,6 +9,8 @@ from msgspec import Meta, Struct
 
 from mergepoint import Sensitive
 
+JOBS = "^(database|rediss?://.+|unix://.+)$"
+
 
 class DatabaseSettings(Struct, frozen=True):
     """Where the records are: SQLite, PostgreSQL or MariaDB. The URL may hold a password."""
@@ -29,11 +31,16 @@ class Settings(Struct, frozen=True):
     Attributes:
         database: where the records are.
         store: where the bytes are.
+        jobs: what keeps the jobs: `database`, or a Redis server, `redis://…`, and after a `#` what its keys begin
+            with, unless that is `newsroom`. The URL may hold a password.
+        gallery: the folder of the gallery.
         places: where the services run, `local`, `loopback`, or `files=http://127.0.0.1:8001, publishing=grpc://...`.
         key: what calls between processes are signed with; needed when there are several.
     """
 
     database: DatabaseSettings = DatabaseSettings()
     store: StoreSettings = StoreSettings()
+    jobs: Annotated[str, Sensitive, Meta(pattern=JOBS)] = "database"
+    gallery: Path = Path("var/newsroom/gallery")
     places: str = "local"
     key: Annotated[str, Sensitive] = ""

@@ -15,6 +15,9 @@ from newsroom.errors import FileTooLarge
 from newsroom.records import Blob
 
 CHUNK = 1 << 20
+INCOMING = "incoming-"
+"""What the name of a blob begins with while it is written."""
+
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -38,7 +41,7 @@ class BlobStore:
             FileTooLarge: the stream is longer than the limit; nothing is kept of it.
         """
         # Written under another name and renamed: a reader, or a crash, never meets half a blob.
-        handle, name = tempfile.mkstemp(dir=self._folder, prefix="incoming-")
+        handle, name = tempfile.mkstemp(dir=self._folder, prefix=INCOMING)
         incoming = Path(name)
         try:
             with os.fdopen(handle, "wb") as target:
@@ -72,7 +75,7 @@ class BlobStore:
         return self._folder / sha256[:2] / sha256[2:]
 
     def sweep(self, in_use: Collection[str], older_than: float) -> int:
-        """Remove the blobs that nothing refers to.
+        """Remove the blobs that nothing refers to, and those that a process left half written.
 
         Args:
             in_use: the SHA-256 of every blob that must stay.
@@ -87,8 +90,9 @@ class BlobStore:
             for place in self._folder.glob("??/*")
             if place.parent.name + place.name not in in_use and place.stat().st_mtime < oldest
         ]
+        unused += [left for left in self._folder.glob(f"{INCOMING}*") if left.stat().st_mtime < oldest]
         for place in unused:
-            place.unlink()
+            place.unlink(missing_ok=True)
         return len(unused)
 
 

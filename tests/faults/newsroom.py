@@ -13,13 +13,12 @@ import sys
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
-from uuid import uuid4
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
 
 from newsroom.settings import Settings
 from newsroom.tests.killing import Figures, corpus, outcome, process, settings
-from newsroom.tests.servers import new_database
+from newsroom.tests.servers import new_database, new_worklist
 
 
 def main() -> int:
@@ -53,7 +52,7 @@ def _run(options: argparse.Namespace, files: Path, kills: int) -> tuple[Figures,
 
 def _newsroom(options: argparse.Namespace, folder: Path, stack: ExitStack) -> Settings:
     url = stack.enter_context(new_database(options.database)) if options.database else None
-    jobs = options.jobs if options.jobs == "database" else f"{options.jobs}#faults_{uuid4().hex[:8]}"
+    jobs = "database" if options.jobs == "database" else stack.enter_context(new_worklist(options.jobs))
     return settings(folder, url, jobs)
 
 

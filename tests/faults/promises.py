@@ -8,17 +8,21 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import pairwise
+from typing import cast
 
 import sqlalchemy as sa
 from tests.faults.bats import ROWS, Bats
 from tests.faults.stage import Mark, Stage, wait_until
 
 from mergepoint.errors import Unavailable
-from mergepoint.jobs import LEASE, MOST_CRASHES
+from mergepoint.jobs import LEASE, MOST_CRASHES, State
 
 POLL = 2.0
 """Seconds between two looks for the jobs of dead workers, with what a busy machine adds to one."""
+
+RUNNING: tuple[State, ...] = ("running",)
 
 START = 10.0
 """Seconds in which a worker, or Celery's, loads the application and begins."""
@@ -80,7 +84,7 @@ def kills(stage: Stage, scale: Scale) -> Finding:
     worker = stage.run("worker", lease=scale.lease)
     for _ in range(scale.kills):
         began = len(stage.marks("begin"))
-        wait_until(lambda began=began: len(stage.marks("begin")) > began or not stage.unfinished(), "a job begins")
+        wait_until(partial(_goes_on, stage, began), "a job begins")
         time.sleep(random.uniform(0.05, 0.4))
         worker.kill()
         deaths.append(time.monotonic())
@@ -143,8 +147,8 @@ def restarts(stage: Stage, scale: Scale) -> Finding:
             stage.service.start()
             back = time.monotonic()
             put = _put_steadily(stage, put, 1.0)
-            wait_until(lambda back=back: any(m.moment > back for m in stage.marks("end")), "a job runs again")
-            resumed.append(next(m.moment for m in stage.marks("end") if m.moment > back) - back)
+            wait_until(partial(_ended_since, stage, back), "a job runs again")
+            resumed.append(_ended_since(stage, back)[0].moment - back)
         stage.wait_until_all_is_over()
     lost = put - len(stage.count("end"))
     finding.figures |= {
@@ -170,7 +174,7 @@ def stopping(stage: Stage, scale: Scale) -> Finding:
     finding.figures["ended after, s"] = round(time.monotonic() - told, 1)
     late = [mark for mark in stage.marks("begin") if mark.moment > told + 1]
     unfinished = set(stage.count("begin")) - set(stage.count("end"))
-    running = stage.bats.queue.jobs(states=("running",))
+    running = stage.bats.queue.jobs(states=RUNNING)
     finding.figures |= {
         "begun after 1 s": len(late),
         "cut off": len(unfinished),
@@ -242,9 +246,7 @@ def transactions(stage: Stage, scale: Scale) -> Finding:
     for _ in range(scale.processes):
         process = stage.run("transactions")
         rows = _rows(stage)
-        wait_until(
-            lambda process=process, rows=rows: _rows(stage) > rows or process.process.poll() is not None, "a row"
-        )
+        wait_until(partial(_has_more_rows, stage, rows), "a row")
         time.sleep(random.uniform(0, 0.05))
         process.kill()
     with stage.running("worker", lease=scale.lease):
@@ -307,8 +309,8 @@ def payloads(stage: Stage, scale: Scale) -> Finding:
     """An old worker leaves newer messages to newer ones; a newer one runs old messages."""
     finding = Finding()
     newer = Bats(replace(stage.settings, broker="", version=2))
-    old = stage.bats.queue.later(stage.bats.rename)(1)
-    new = newer.queue.later(newer.rename)(2, name="Wing")
+    old = stage.bats.queue.later(cast("Callable[[int], None]", stage.bats.rename))(1)
+    new = newer.queue.later(cast("Callable[[int, str], None]", newer.rename))(2, "Wing")
     with stage.running("worker", version=1):
         _wait_for(stage, "end", 1)
         time.sleep(1.5)
@@ -375,6 +377,18 @@ def _in_flight(marks: list[Mark]) -> Counted:
 
 def _wait_for(stage: Stage, event: str, number: int, seconds: float = 60) -> None:
     wait_until(lambda: stage.count(event)[number], f"the {event} of job {number}", seconds)
+
+
+def _goes_on(stage: Stage, begun: int) -> bool:
+    return len(stage.marks("begin")) > begun or not stage.unfinished()
+
+
+def _ended_since(stage: Stage, moment: float) -> list[Mark]:
+    return [mark for mark in stage.marks("end") if mark.moment > moment]
+
+
+def _has_more_rows(stage: Stage, rows: int) -> bool:
+    return _rows(stage) > rows
 
 
 def _rows(stage: Stage) -> int:

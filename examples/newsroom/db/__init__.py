@@ -5,13 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from mergepoint.db import Database
+from newsroom.db.exhibits import Exhibits
 from newsroom.db.files import Files
-from newsroom.db.jobs import Jobs
+from newsroom.db.imports import Imports
 from newsroom.db.publications import Publications
+from newsroom.db.steps import Steps
 from newsroom.db.tables import metadata
 from newsroom.db.tasks import Tasks
+from newsroom.db.texts import Texts
 
-__all__ = ["Files", "Jobs", "Publications", "Tasks", "database"]
+__all__ = ["Exhibits", "Files", "Imports", "Publications", "Steps", "Tasks", "Texts", "database"]
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 

@@ -25,6 +25,9 @@ Path: TypeEngine[str] = (
 )
 """A file's path, compared and sorted by code points on every database."""
 
+LongText: TypeEngine[str] = sa.Text().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb")
+"""A text of any length; a TEXT ends at 64 kB on MariaDB."""
+
 
 def by_value(kind: type[Enum]) -> sa.Enum:
     """Make the type of a column that holds the values of an enum, as short texts."""

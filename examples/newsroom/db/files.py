@@ -27,7 +27,7 @@ from sqlalchemy.exc import IntegrityError
 
 from mergepoint import Page
 from mergepoint.db import Database, Statement
-from newsroom.db.tables import files, tags, versions
+from newsroom.db.tables import files, steps, tags, versions
 from newsroom.errors import PathTaken
 from newsroom.records import Entry, File, FileDetails, Filter, Share, Sort, Statistics, Version
 
@@ -74,7 +74,8 @@ class Files:
         self._media_types = _shares(db, files.c.media_type)
         self._tag_shares = _shares(db, tags.c.tag)
         previews = select(files.c.preview).where(files.c.preview.is_not(None))
-        self._blobs = db.statement(union(select(versions.c.sha256), previews))
+        made = select(steps.c.made).where(steps.c.made.is_not(None))
+        self._blobs = db.statement(union(select(versions.c.sha256), previews, made))
 
     def find(self, filter: Filter, sort: Sort, cursor: str | None, limit: int) -> Page[File]:
         """See `FileRepository`."""

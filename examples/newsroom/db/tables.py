@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, MetaData, String, Table, Text
 
 from mergepoint.db import UTCDateTime
 from mergepoint.ids import node_table
-from newsroom.db.columns import FactsColumn, Path, by_value
-from newsroom.records import JobState, Kind, PublicationState, Reason, TaskState
+from newsroom.db.columns import FactsColumn, LongText, Path, by_value
+from newsroom.records import ImportState, Kind, PublicationState, Reason, StepName, TaskState
 
 metadata = MetaData(
     naming_convention={
@@ -61,12 +61,12 @@ tags = Table(
     Column("tag", String(40), primary_key=True, index=True),
 )
 
-jobs = Table(
-    "jobs",
+imports = Table(
+    "imports",
     metadata,
     Column("id", BigInteger, primary_key=True, autoincrement=False),
     Column("source", String(255), nullable=False),
-    Column("state", by_value(JobState), nullable=False),
+    Column("state", by_value(ImportState), nullable=False),
     Column("new", Integer, nullable=False),
     Column("changed", Integer, nullable=False),
     Column("unchanged", Integer, nullable=False),
@@ -79,7 +79,7 @@ skipped = Table(
     "skipped",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("job_id", ForeignKey(jobs.c.id, ondelete="CASCADE"), nullable=False, index=True),
+    Column("import_id", ForeignKey(imports.c.id, ondelete="CASCADE"), nullable=False, index=True),
     Column("path", Path, nullable=False),
     Column("reason", by_value(Reason), nullable=False),
     Column("detail", Text, nullable=False),
@@ -113,4 +113,47 @@ contents = Table(
     Column("file_id", ForeignKey(files.c.id, ondelete="CASCADE"), primary_key=True, index=True),
     Column("position", Integer, nullable=False),
     Column("version", Integer, comment="held since it was published; before that a draft follows its files"),
+)
+
+steps = Table(
+    "steps",
+    metadata,
+    Column("file_id", ForeignKey(files.c.id, ondelete="CASCADE"), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("name", by_value(StepName), primary_key=True),
+    Column("job", String(24), nullable=False, index=True),
+    Column("done", Boolean, nullable=False),
+    Column("made", String(64), comment="the SHA-256 of what came of it"),
+)
+
+texts = Table(
+    "texts",
+    metadata,
+    Column("file_id", ForeignKey(files.c.id, ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("version", Integer, nullable=False),
+    Column("content", LongText, nullable=False, comment="what is searched; the index is the database's own kind"),
+)
+
+exhibits = Table(
+    "exhibits",
+    metadata,
+    Column("path", Path, primary_key=True),
+    Column("page", String(64), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("kind", by_value(Kind), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("language", String(100)),
+    Column("title", String(300)),
+    Column("thumbnail", String(64)),
+    Column("highlight", String(64)),
+    Column("difference", String(64)),
+)
+
+gallery = Table(
+    "gallery",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False, comment="always 1"),
+    Column("next_index", Integer, nullable=False),
 )

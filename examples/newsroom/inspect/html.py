@@ -8,7 +8,7 @@ from pathlib import Path
 from lxml import etree, html
 
 from newsroom.inspect.kinds import Sniffed
-from newsroom.inspect.plain import plain
+from newsroom.plain import plain
 from newsroom.records import Findings, Link, WebPage
 
 MOST_LINKS = 500

@@ -5,15 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from pypdf import PdfReader
-from pypdf.errors import PyPdfError
 
 from newsroom.errors import UnreadableFile
 from newsroom.inspect.kinds import Sniffed
-from newsroom.inspect.plain import plain
+from newsroom.plain import plain
 from newsroom.records import Findings, Pdf, Reason
-
-BROKEN = (PyPdfError, ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError, OverflowError)
-"""What pypdf lets out of a damaged file: its own errors, and those of the Python it is written in."""
+from newsroom.strangers import BROKEN_PDF
 
 
 def read(content: Path, sniffed: Sniffed) -> Findings:
@@ -25,7 +22,7 @@ def read(content: Path, sniffed: Sniffed) -> Findings:
     try:
         with PdfReader(content) as reader:
             return _findings(reader, sniffed)
-    except BROKEN as error:
+    except BROKEN_PDF as error:
         raise UnreadableFile(Reason.BROKEN_PDF, plain(error, 120) or "it ends too early") from error
 
 

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 
 from PIL import ExifTags, Image, ImageOps
 
-from newsroom.errors import UnreadableFile
 from newsroom.inspect.kinds import Sniffed
-from newsroom.inspect.plain import plain
-from newsroom.records import Findings, Picture, Reason
-
-FORMATS = ("PNG", "JPEG", "MPO", "GIF", "WEBP", "TIFF", "BMP", "ICO")
-"""Only these decoders are let near a stranger's bytes."""
-
-MOST_PIXELS = 100_000_000
-"""A picture is unpacked in memory, with four bytes a pixel; a few kilobytes can claim to be gigabytes."""
+from newsroom.plain import plain
+from newsroom.records import Findings, Picture
+from newsroom.strangers import opened
 
 PREVIEW = (640, 640)
 """Pixels of the small picture, at most."""
@@ -28,8 +21,6 @@ POINTERS = frozenset({ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo, ExifTags.IFD.Inte
 
 MOST_EXIF = 60
 LONGEST_EXIF = 200
-BROKEN = (OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, EOFError, Image.DecompressionBombError)
-"""What Pillow lets out of a damaged picture: `UnidentifiedImageError` is an OSError, a bad PNG chunk a SyntaxError."""
 
 
 def read(content: Path, sniffed: Sniffed) -> Findings:
@@ -38,20 +29,7 @@ def read(content: Path, sniffed: Sniffed) -> Findings:
     Raises:
         UnreadableFile: it is broken, or claims more pixels than are unpacked.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of odd EXIF and of large pictures; MOST_PIXELS decides here.
-            return _read(content, sniffed)
-    except BROKEN as error:
-        raise UnreadableFile(Reason.BROKEN_PICTURE, _said(error, content)) from error
-
-
-def _read(content: Path, sniffed: Sniffed) -> Findings:
-    with Image.open(content, formats=FORMATS) as image:
-        if image.width * image.height > MOST_PIXELS:
-            raise UnreadableFile(
-                Reason.BROKEN_PICTURE, f"{image.width} × {image.height} are more than {MOST_PIXELS:,} pixels"
-            )
+    with opened(content) as image:
         picture = Picture(
             image.width, image.height, image.format or "", getattr(image, "n_frames", 1), dict(_exif(image))
         )
@@ -77,7 +55,3 @@ def _preview(image: Image.Image) -> bytes:
     target = BytesIO()
     small.save(target, "WEBP", quality=80)
     return target.getvalue()
-
-
-def _said(error: Exception, content: Path) -> str:
-    return "it is not a picture" if str(content) in str(error) else plain(error, 120)

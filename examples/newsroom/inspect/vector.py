@@ -9,7 +9,7 @@ from lxml import etree
 
 from newsroom.errors import UnreadableFile
 from newsroom.inspect.kinds import Sniffed
-from newsroom.inspect.plain import plain
+from newsroom.plain import plain
 from newsroom.records import Findings, Picture, Reason
 
 MEDIA_TYPE = "image/svg+xml"

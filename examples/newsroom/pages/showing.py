@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import closing
 from datetime import datetime
 from http import HTTPStatus
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, Protocol
 
 import falcon
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -15,10 +16,13 @@ from markupsafe import Markup
 
 from newsroom.pages.asking import Asking
 from newsroom.pages.source import highlighted
+from newsroom.plain import size
 
 STATUSES: Mapping[str, HTTPStatus] = {
     "not_found": HTTPStatus.NOT_FOUND,
     "invalid_argument": HTTPStatus.BAD_REQUEST,
+    "failed_precondition": HTTPStatus.CONFLICT,
+    "aborted": HTTPStatus.CONFLICT,
     "unauthenticated": HTTPStatus.UNAUTHORIZED,
     "permission_denied": HTTPStatus.FORBIDDEN,
     "unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
@@ -27,8 +31,20 @@ STATUSES: Mapping[str, HTTPStatus] = {
 """The status of a page that tells of a failure; of any other kind it is 500."""
 
 LONGEST_ENDING = 4
+PIECES = 50
+"""Pieces of a page that are sent at a time."""
 
 logger = logging.getLogger("newsroom.pages")
+
+
+class Closable(Protocol):
+    """Items that have to be told when nobody wants more of them."""
+
+    def __iter__(self) -> Iterator[Any]:
+        """Begin."""
+
+    def close(self) -> None:
+        """End."""
 
 
 class Pages:
@@ -53,12 +69,26 @@ class Pages:
             "time": time,
             "ending": ending,
             "highlighted": highlighted,
+            "clock": clock,
         }
 
     def show(self, response: falcon.Response, template: str, **values: Any) -> None:
         """Answer with a page."""
         response.content_type = falcon.MEDIA_HTML
         response.text = self._templates.get_template(template).render(values)
+
+    def stream(self, response: falcon.Response, template: str, items: Closable, **values: Any) -> None:
+        """Answer with a page of items that is made while it is sent."""
+        pieces = self._templates.get_template(template).stream(items=items, **values)
+        pieces.enable_buffering(PIECES)
+
+        def sent() -> Iterator[bytes]:
+            with closing(items):
+                for piece in pieces:
+                    yield piece.encode()
+
+        response.content_type = falcon.MEDIA_HTML
+        response.stream = sent()
 
     def failed(self, request: falcon.Request, response: falcon.Response, error: Exception, params: object) -> None:
         """Answer with what may be told of an exception: Falcon's error handler for everything."""
@@ -74,23 +104,19 @@ class Pages:
         assert isinstance(error, falcon.HTTPError)
         status = HTTPStatus(error.status_code)
         response.set_headers(error.headers or {})
-        not_found = status is HTTPStatus.NOT_FOUND
-        self._tell(response, status, ["There is nothing at this address." if not_found else f"{status.description}."])
+        said = {HTTPStatus.NOT_FOUND: "There is nothing at this address"}.get(status) or error.description
+        self._tell(response, status, [f"{said or status.description}."])
 
     def _tell(self, response: falcon.Response, status: HTTPStatus, messages: list[str]) -> None:
         response.status = status.value
         self.show(response, "problem.html", status=status, messages=messages)
 
 
-def size(count: int) -> str:
-    """Write a number of bytes for people: `18.3 MB`."""
-    if count < 1000:
-        return f"{count} B"
-    amount, units = count / 1000, iter(("kB", "MB", "GB", "TB"))
-    unit = next(units)
-    while amount >= 999.95:
-        amount, unit = amount / 1000, next(units)
-    return f"{amount:.1f} {unit}"
+def clock(moment: datetime) -> Markup:
+    """Write the time of a moment for people, and all of it for programs."""
+    return Markup('<time datetime="{}">{}</time>').format(
+        moment.isoformat(timespec="milliseconds"), f"{moment:%H:%M:%S}"
+    )
 
 
 def ending(name: str) -> str:

@@ -10,6 +10,7 @@ import falcon
 from mergepoint import Download
 from newsroom.pages.safety import STORED
 from newsroom.pages.showing import Pages
+from newsroom.pages.working import about
 from newsroom.records import FileDetails, Kind, Sort, Statistics
 
 SHOWN_AS_TEXT = frozenset({Kind.SOURCE, Kind.TEXT, Kind.WEB_PAGE})
@@ -77,7 +78,16 @@ class File:
         is_text = details.file.kind in SHOWN_AS_TEXT and details.file.size > 0
         content = ask.ask(request, "download", {"id": str(id)}).content if is_text else None
         tasks = ask.ask(request, "tasks", {"file_id": str(id)}).items
-        self._pages.show(response, "file.html", details=details, content=content, tasks=tasks, kinds=KINDS)
+        self._pages.show(
+            response,
+            "file.html",
+            details=details,
+            content=content,
+            tasks=tasks,
+            kinds=KINDS,
+            is_text=details.file.kind in SHOWN_AS_TEXT,
+            **about(ask.ask(request, "pipeline", {"id": str(id)})),
+        )
 
     on_head = on_get
 

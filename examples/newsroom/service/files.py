@@ -15,7 +15,7 @@ from newsroom.errors import (
 from newsroom.records import Cursor, File, FileDetails, Filter, Kind, Limit, Sort, Statistics, Tag
 from newsroom.repositories import FileRepository, PublicationRepository
 from newsroom.service.intake import Intake
-from newsroom.service.needs import Store
+from newsroom.service.needs import Process, Store, Withdraw
 
 SHOWN = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp", "text/plain"})
 """What a browser may show. All else is sent to be saved: HTML and SVG would run in our name."""
@@ -40,15 +40,25 @@ class Files:
         publications: knows which of them have to stay.
         store: keeps their bytes.
         intake: takes new bytes in.
+        process: lets the work on them begin.
+        withdraw: lets the gallery forget a file.
     """
 
     def __init__(
-        self, files: FileRepository, publications: PublicationRepository, store: Store, intake: Intake
+        self,
+        files: FileRepository,
+        publications: PublicationRepository,
+        store: Store,
+        intake: Intake,
+        process: Process,
+        withdraw: Withdraw,
     ) -> None:
         self._files = files
         self._publications = publications
         self._store = store
         self._intake = intake
+        self._process = process
+        self._withdraw = withdraw
 
     def files(
         self,
@@ -143,6 +153,7 @@ class Files:
         if entry is not None:
             write = self._files.revise if known else self._files.add
             write([entry])
+            self._process([entry.file])
         return self._at(path)
 
     def _at(self, path: str) -> File:
@@ -175,10 +186,11 @@ class Files:
             NoSuchFile: there is none with this id.
             FilePublished: it is part of something published.
         """
-        self.file(id)
+        path = self.file(id).file.path
         if self._publications.holds(id):
             raise FilePublished(id)
         self._files.delete(id)
+        self._withdraw(path)
 
     def statistics(self) -> Statistics:
         """Count the files, their bytes and lines, and how they are spread."""

@@ -9,11 +9,11 @@ from typing import BinaryIO, Protocol, TypeAlias
 from msgspec.structs import replace
 
 from mergepoint import Id, Page
-from newsroom.errors import FileTooLarge, NoSuchJob, UnreadableFile
-from newsroom.records import Counts, Cursor, Entry, File, Job, JobDetails, JobState, Limit, Reason, Skipped
-from newsroom.repositories import FileRepository, JobRepository
+from newsroom.errors import FileTooLarge, NoSuchImport, UnreadableFile
+from newsroom.records import Counts, Cursor, Entry, File, ImportDetails, ImportRun, ImportState, Limit, Reason, Skipped
+from newsroom.repositories import FileRepository, ImportRepository
 from newsroom.service.intake import Intake
-from newsroom.service.needs import Clock, NewId, Transaction
+from newsroom.service.needs import Clock, NewId, Process, Transaction
 
 BATCH = 100
 """Files in a transaction. A transaction for each file would make SQLite ten times slower."""
@@ -43,8 +43,9 @@ class Imports:
 
     Args:
         files: keeps files.
-        jobs: keeps the runs.
+        runs: keeps what is told of them.
         intake: takes bytes in.
+        process: lets the work on what came in begin.
         transaction: what is written together is written in one.
         clock: tells when a run starts and ends.
         new_id: numbers the runs.
@@ -53,20 +54,22 @@ class Imports:
     def __init__(
         self,
         files: FileRepository,
-        jobs: JobRepository,
+        runs: ImportRepository,
         intake: Intake,
+        process: Process,
         transaction: Transaction,
         clock: Clock,
         new_id: NewId,
     ) -> None:
         self._files = files
-        self._jobs = jobs
+        self._runs = runs
         self._intake = intake
+        self._process = process
         self._transaction = transaction
         self._clock = clock
         self._new_id = new_id
 
-    def run(self, source: str, found: Iterable[Source | Skipped], progress: Progress = silent) -> JobDetails:
+    def run(self, source: str, found: Iterable[Source | Skipped], progress: Progress = silent) -> ImportDetails:
         """Import what was found in a folder. What was taken in before it fails stays.
 
         Args:
@@ -80,44 +83,44 @@ class Imports:
         Raises:
             PathTaken: another import adds the same files at this moment.
         """
-        job = self._begin(source)
+        run = self._begin(source)
         counts = Counts()
         try:
             for batch in _batches(found):
-                counts = self._import(job, batch, counts, progress)
+                counts = self._import(run, batch, counts, progress)
         except BaseException:
-            self._end(job, JobState.FAILED, counts)
+            self._end(run, ImportState.FAILED, counts)
             raise
-        self._end(job, JobState.FINISHED, counts)
+        self._end(run, ImportState.FINISHED, counts)
         with self._transaction():
-            return self.job(job.id)
+            return self.import_run(run.id)
 
-    def jobs(self, cursor: Cursor | None = None, limit: Limit = 50) -> Page[Job]:
+    def imports(self, cursor: Cursor | None = None, limit: Limit = 50) -> Page[ImportRun]:
         """List the imports, the newest first."""
-        return self._jobs.find(cursor, limit)
+        return self._runs.find(cursor, limit)
 
-    def job(self, id: Id) -> JobDetails:
+    def import_run(self, id: Id) -> ImportDetails:
         """Show an import, with every file it left out and why.
 
         Raises:
-            NoSuchJob: there is none with this id.
+            NoSuchImport: there is none with this id.
         """
-        details = self._jobs.get(id)
+        details = self._runs.get(id)
         if details is None:
-            raise NoSuchJob(id)
+            raise NoSuchImport(id)
         return details
 
-    def _begin(self, source: str) -> Job:
-        job = Job(self._new_id(), source, JobState.RUNNING, Counts(), self._clock())
+    def _begin(self, source: str) -> ImportRun:
+        run = ImportRun(self._new_id(), source, ImportState.RUNNING, Counts(), self._clock())
         with self._transaction():
-            self._jobs.add(job)
-        return job
+            self._runs.add(run)
+        return run
 
-    def _end(self, job: Job, state: JobState, counts: Counts) -> None:
+    def _end(self, run: ImportRun, state: ImportState, counts: Counts) -> None:
         with self._transaction():
-            self._jobs.end(job.id, state, counts, self._clock())
+            self._runs.end(run.id, state, counts, self._clock())
 
-    def _import(self, job: Job, items: Sequence[Source | Skipped], before: Counts, progress: Progress) -> Counts:
+    def _import(self, run: ImportRun, items: Sequence[Source | Skipped], before: Counts, progress: Progress) -> Counts:
         with self._transaction():
             known = self._files.by_path([item.path for item in items if not isinstance(item, Skipped)])
         # No transaction is open while files are read, so that others can write meanwhile.
@@ -128,7 +131,8 @@ class Imports:
         with self._transaction():
             self._files.add(taken.new)
             self._files.revise(taken.changed)
-            self._jobs.skip(job.id, taken.skipped)
+            self._process([entry.file for entry in (*taken.new, *taken.changed)])
+            self._runs.skip(run.id, taken.skipped)
         return taken.counts
 
     def _take(self, item: Source | Skipped, known: Mapping[str, File]) -> Entry | Skipped | None:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from io import BytesIO
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 from wsgiref.types import WSGIApplication
 from wsgiref.util import setup_testing_defaults
 
@@ -32,7 +32,12 @@ class Answer(Struct, frozen=True):
 
 
 def send(
-    site: WSGIApplication, method: str, address: str, body: bytes = b"", media_type: str = "application/json"
+    site: WSGIApplication,
+    method: str,
+    address: str,
+    body: bytes = b"",
+    media_type: str = "application/json",
+    headers: Mapping[str, str] | None = None,
 ) -> Answer:
     """Send a request and read the whole answer."""
     path, _, query = address.partition("?")
@@ -42,6 +47,7 @@ def send(
         "QUERY_STRING": query,
         "wsgi.input": BytesIO(body),
     }
+    environ |= {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in (headers or {}).items()}
     if body:
         environ |= {"CONTENT_LENGTH": str(len(body)), "CONTENT_TYPE": media_type}
     setup_testing_defaults(environ)
@@ -57,8 +63,8 @@ def send(
         content = b"".join((*written, *chunks))
     finally:
         getattr(chunks, "close", lambda: None)()
-    status, headers, *_ = begun[-1]
-    return Answer(int(status[:3]), {name.lower(): value for name, value in headers}, content)
+    status, sent, *_ = begun[-1]
+    return Answer(int(status[:3]), {name.lower(): value for name, value in sent}, content)
 
 
 def get(site: WSGIApplication, address: str) -> Answer:
@@ -69,6 +75,13 @@ def get(site: WSGIApplication, address: str) -> Answer:
 def post(site: WSGIApplication, address: str, **values: Any) -> Answer:
     """Send values as JSON."""
     return send(site, "POST", address, json.dumps(values).encode())
+
+
+def press(site: WSGIApplication, address: str, headers: Mapping[str, str] | None = None, **values: str) -> Answer:
+    """Press the button of a form that is on a page of the site, unless the headers say otherwise."""
+    body = urlencode(values).encode()
+    ours = {"Sec-Fetch-Site": "same-origin"} if headers is None else headers
+    return send(site, "POST", address, body, "application/x-www-form-urlencoded", ours)
 
 
 def upload(site: WSGIApplication, name: str, content: bytes, media_type: str = "application/octet-stream") -> Answer:

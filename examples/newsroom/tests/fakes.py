@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime, timedelta
@@ -15,12 +16,17 @@ from newsroom.errors import PathTaken
 from newsroom.records import (
     Counts,
     Entry,
+    Exhibit,
     File,
     FileDetails,
     Filter,
-    Job,
-    JobDetails,
-    JobState,
+    Hit,
+    ImportDetails,
+    ImportRun,
+    ImportState,
+    JobOfFile,
+    Piece,
+    Progressing,
     Publication,
     PublicationDetails,
     PublicationState,
@@ -29,6 +35,9 @@ from newsroom.records import (
     Skipped,
     Sort,
     Statistics,
+    Step,
+    StepCount,
+    StepName,
     Task,
     TaskState,
     Version,
@@ -154,30 +163,138 @@ def _shares(pairs: Iterable[tuple[str, File]]) -> tuple[Share, ...]:
     return tuple(sorted(shares, key=lambda share: (-share.files, share.value)))
 
 
-class Jobs:
-    """Jobs in memory."""
+class Imports:
+    """Imports in memory."""
 
     def __init__(self) -> None:
-        self.jobs: dict[int, Job] = {}
+        self.runs: dict[int, ImportRun] = {}
         self.skipped: dict[int, list[Skipped]] = {}
 
-    def add(self, job: Job) -> None:
-        self.jobs[job.id] = job
-        self.skipped[job.id] = []
+    def add(self, run: ImportRun) -> None:
+        self.runs[run.id] = run
+        self.skipped[run.id] = []
 
-    def end(self, id: int, state: JobState, counts: Counts, finished: datetime) -> None:
-        self.jobs[id] = replace(self.jobs[id], state=state, counts=counts, finished=finished)
+    def end(self, id: int, state: ImportState, counts: Counts, finished: datetime) -> None:
+        self.runs[id] = replace(self.runs[id], state=state, counts=counts, finished=finished)
 
     def skip(self, id: int, skipped: Sequence[Skipped]) -> None:
         self.skipped[id] += skipped
 
-    def find(self, cursor: str | None, limit: int) -> Page[Job]:
-        return _page(_newest(self.jobs), cursor, limit)
+    def find(self, cursor: str | None, limit: int) -> Page[ImportRun]:
+        return _page(_newest(self.runs), cursor, limit)
 
-    def get(self, id: int) -> JobDetails | None:
-        if id not in self.jobs:
+    def get(self, id: int) -> ImportDetails | None:
+        if id not in self.runs:
             return None
-        return JobDetails(self.jobs[id], tuple(sorted(self.skipped[id], key=lambda skipped: skipped.path)))
+        return ImportDetails(self.runs[id], tuple(sorted(self.skipped[id], key=lambda skipped: skipped.path)))
+
+
+class Steps:
+    """Steps in memory, of files there."""
+
+    def __init__(self, files: Files) -> None:
+        self._files = files
+        self.steps: dict[tuple[int, int, StepName], Step] = {}
+
+    def begin(self, steps: Sequence[Step]) -> None:
+        again = {(step.file_id, step.version) for step in steps}
+        self.steps = {key: step for key, step in self.steps.items() if key[:2] not in again}
+        self.steps |= {(step.file_id, step.version, step.name): step for step in steps}
+
+    def finish(self, file_id: int, version: int, name: StepName, made: str | None) -> None:
+        if step := self.get(file_id, version, name):
+            self.steps[file_id, version, name] = replace(step, done=True, made=made)
+
+    def of_version(self, file_id: int, version: int) -> Sequence[Step]:
+        return [step for name in StepName if (step := self.get(file_id, version, name))]
+
+    def get(self, file_id: int, version: int, name: StepName) -> Step | None:
+        return self._there().get((file_id, version, name))
+
+    def by_job(self, jobs: Collection[str]) -> Mapping[str, JobOfFile]:
+        return {
+            step.job: JobOfFile(step.file_id, self._files.entries[step.file_id].file.path, step.version)
+            for step in self._there().values()
+            if step.job in jobs
+        }
+
+    def counts(self) -> Sequence[StepCount]:
+        named = [(name, [step for step in self._there().values() if step.name is name]) for name in StepName]
+        return [StepCount(name, sum(step.done for step in steps), len(steps)) for name, steps in named if steps]
+
+    def without(self, limit: int) -> Sequence[int]:
+        known = {key[:2] for key in self.steps}
+        files = sorted((number, entry.file.version) for number, entry in self._files.entries.items())
+        return [number for number, version in files if (number, version) not in known][:limit]
+
+    def _there(self) -> dict[tuple[int, int, StepName], Step]:
+        return {key: step for key, step in self.steps.items() if key[0] in self._files.entries}
+
+
+class Texts:
+    """Texts in memory, of files there."""
+
+    def __init__(self, files: Files) -> None:
+        self._files = files
+        self.texts: dict[int, tuple[int, str]] = {}
+
+    def put(self, file_id: int, version: int, text: str) -> None:
+        if file_id in self._files.entries and version >= self.texts.get(file_id, (0, ""))[0]:
+            self.texts[file_id] = (version, text)
+
+    def find(self, words: Sequence[str], limit: int) -> Sequence[Hit]:
+        hits = [self._hit(id, version, text, words) for id, (version, text) in self.texts.items()]
+        return [hit for hit in hits if hit][:limit]
+
+    def _hit(self, id: int, version: int, text: str, words: Sequence[str]) -> Hit | None:
+        entry = self._files.entries.get(id)
+        begin = [re.search(rf"\b{word}", text, re.IGNORECASE) for word in words]
+        if entry is None or not all(begin):
+            return None
+        pieces = re.split(rf"\b({'|'.join(words)})", text, flags=re.IGNORECASE)
+        snippet = tuple(Piece(piece, number % 2 == 1) for number, piece in enumerate(pieces) if piece)
+        return Hit(id, entry.file.path, entry.file.kind, version, snippet)
+
+
+class Exhibits:
+    """What a gallery shows, in memory."""
+
+    def __init__(self) -> None:
+        self.exhibits: dict[str, Exhibit] = {}
+        self.number = 1
+
+    def put(self, exhibit: Exhibit) -> None:
+        self.exhibits[exhibit.path] = exhibit
+
+    def remove(self, path: str) -> None:
+        self.exhibits.pop(path, None)
+
+    def all(self) -> Sequence[Exhibit]:
+        return [self.exhibits[path] for path in sorted(self.exhibits)]
+
+    def next_index(self) -> int:
+        return self.number
+
+    def begin_index(self, number: int) -> None:
+        self.number = max(self.number, number + 1)
+
+
+class Jobs:
+    """Puts jobs in a list. A test runs them when it likes, again too."""
+
+    def __init__(self) -> None:
+        self.steps: dict[str, tuple[File, StepName]] = {}
+        self.withdrawn: list[str] = []
+        self.indexes: list[int] = []
+        self.known: dict[str, Progressing] = {}
+
+    def enqueue(self, file: File, names: Sequence[StepName]) -> Mapping[StepName, str]:
+        jobs = {name: f"{len(self.steps) + place:024x}" for place, name in enumerate(names)}
+        self.steps |= {job: (file, name) for name, job in jobs.items()}
+        return jobs
+
+    def ask(self, jobs: Sequence[str]) -> Mapping[str, Progressing]:
+        return {job: self.known[job] for job in jobs if job in self.known}
 
 
 class Tasks:

@@ -1,14 +1,15 @@
-"""Databases on real servers, made for one test and dropped after it."""
+"""Databases and worklists on real servers, made for one test and dropped after it."""
 
 from __future__ import annotations
 
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from uuid import uuid4
 
 import pytest
+import redis
 import sqlalchemy as sa
 
 DRIVERS = {"postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql"}
@@ -41,3 +42,15 @@ def new_database(url: str) -> Iterator[str]:
         with engine.connect() as connection:
             connection.execute(sa.text(f"DROP DATABASE {name}{force}"))
         engine.dispose()
+
+
+@contextmanager
+def new_worklist(url: str) -> Iterator[str]:
+    """Give the URL of a worklist of its own on a Redis server; its keys go at the end."""
+    prefix = f"mp_test_{os.getpid()}_{uuid4().hex[:8]}"
+    try:
+        yield f"{url}#{prefix}"
+    finally:
+        with closing(redis.Redis.from_url(url)) as client:
+            for key in client.scan_iter(f"{{{prefix}}}:*", count=10_000):
+                client.delete(key)

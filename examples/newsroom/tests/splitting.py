@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from mergepoint.db import Database
 from mergepoint.testing.processes import running
-from newsroom.db.tables import metadata, nodes
+from newsroom.db.tables import gallery, metadata, nodes
 from newsroom.settings import Settings
 
 KEY = "a key that is used in tests only"
@@ -32,6 +32,7 @@ def _environ(settings: Settings) -> dict[str, str]:
         "NEWSROOM_DATABASE__URL": settings.database.url,
         "NEWSROOM_STORE__FOLDER": str(settings.store.folder),
         "NEWSROOM_STORE__LARGEST": str(settings.store.largest),
+        "NEWSROOM_GALLERY": str(settings.gallery),
         "NEWSROOM_KEY": settings.key,
         "PYTHONPATH": "examples",
     }
@@ -51,8 +52,8 @@ def free_port() -> int:
 
 
 def empty(database: Database) -> None:
-    """Delete everything but what numbers the processes."""
+    """Delete everything but what numbers the processes and the indexes of the gallery."""
     with database.transaction(), database.connection() as connection:
         for table in reversed(metadata.sorted_tables):
-            if table is not nodes:
+            if table not in (nodes, gallery):
                 connection.execute(sa.delete(table))

@@ -50,7 +50,9 @@ def settings(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         url = f"sqlite:///{folder}/newsroom.db"
         if kind.database == "postgres":
             url = stack.enter_context(new_database(request.getfixturevalue("postgres_url")))
-        own = Settings(DatabaseSettings(url), StoreSettings(folder / "files", LARGEST), key=KEY)
+        own = Settings(
+            DatabaseSettings(url), StoreSettings(folder / "files", LARGEST), gallery=folder / "gallery", key=KEY
+        )
         if kind.link in ("local", "loopback"):
             yield replace(own, places=kind.link)
         else:
@@ -113,7 +115,7 @@ def test_tasks_and_publications_are_kept(web: WSGIApplication) -> None:
     [
         ("/api/files/1", 404, "no_such_file"),
         ("/api/files/1/download", 404, "no_such_file"),
-        ("/api/jobs/1", 404, "no_such_job"),
+        ("/api/imports/1", 404, "no_such_import"),
         ("/api/publications/1", 404, "no_such_publication"),
         ("/api/files?cursor=made-up", 422, "invalid_argument"),
         ("/api/files?sort=name", 422, "invalid_argument"),

@@ -7,9 +7,9 @@ from typing import BinaryIO
 
 import pytest
 
-from newsroom.errors import NoSuchJob
+from newsroom.errors import NoSuchImport
 from newsroom.folder import walk
-from newsroom.records import Counts, JobState, Kind, Reason, Skipped
+from newsroom.records import Counts, ImportState, Kind, Reason, Skipped
 from newsroom.service.imports import BATCH
 from newsroom.tests import samples
 from newsroom.tests.desk import LIMIT, Newsroom
@@ -35,16 +35,16 @@ def folder(tmp_path: Path) -> Path:
 
 def run(room: Newsroom, folder: Path) -> Counts:
     """Import a folder and give the counts."""
-    return room.imports.run(folder.name, walk(folder, LIMIT)).job.counts
+    return room.imports.run(folder.name, walk(folder, LIMIT)).run.counts
 
 
 def test_every_kind_of_file_is_imported_and_broken_ones_are_named(room: Newsroom, folder: Path) -> None:
     """The run tells what it took in and what it left out, and why."""
     details = room.imports.run("desk", walk(folder, LIMIT))
-    assert details.job.counts == Counts(new=6, skipped=1)
-    assert details.job.state is JobState.FINISHED
-    assert details.job.finished is not None
-    assert details.job.finished > details.job.started
+    assert details.run.counts == Counts(new=6, skipped=1)
+    assert details.run.state is ImportState.FINISHED
+    assert details.run.finished is not None
+    assert details.run.finished > details.run.started
     [skipped] = details.skipped
     assert (skipped.path, skipped.reason) == ("desk/pictures/cut.jpg", Reason.BROKEN_PICTURE)
     assert {file.path: file.kind for file in room.files.files().items} == {
@@ -113,25 +113,25 @@ class Unplugged:
 
 
 def test_an_import_that_was_stopped_is_remembered_as_failed(room: Newsroom, folder: Path) -> None:
-    """Ctrl-C ends the run; its job says so, and the next run does what is left."""
+    """Ctrl-C ends the run; its record says so, and the next run does what is left."""
     with pytest.raises(KeyboardInterrupt):
         room.imports.run("desk", [Unplugged()])
-    [job] = room.imports.jobs().items
-    assert (job.state, job.counts) == (JobState.FAILED, Counts())
+    [stopped] = room.imports.imports().items
+    assert (stopped.state, stopped.counts) == (ImportState.FAILED, Counts())
     assert run(room, folder) == Counts(new=6, skipped=1)
 
 
-def test_jobs_come_newest_first_in_pages(room: Newsroom) -> None:
+def test_imports_come_newest_first_in_pages(room: Newsroom) -> None:
     """The list of runs can be read page by page."""
     for name in ("first", "second", "third"):
         room.imports.run(name, [])
-    page = room.imports.jobs(limit=2)
-    assert [job.source for job in page.items] == ["third", "second"]
-    rest = room.imports.jobs(cursor=page.next, limit=2)
-    assert ([job.source for job in rest.items], rest.next) == (["first"], None)
+    page = room.imports.imports(limit=2)
+    assert [run.source for run in page.items] == ["third", "second"]
+    rest = room.imports.imports(cursor=page.next, limit=2)
+    assert ([run.source for run in rest.items], rest.next) == (["first"], None)
 
 
-def test_a_job_that_never_was_is_said_with_its_id(room: Newsroom) -> None:
+def test_an_import_that_never_was_is_said_with_its_id(room: Newsroom) -> None:
     """Asking for it is a declared error."""
-    with pytest.raises(NoSuchJob, match="There is no job 404"):
-        room.imports.job(404)
+    with pytest.raises(NoSuchImport, match="There is no import 404"):
+        room.imports.import_run(404)

@@ -93,6 +93,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         "NEWSROOM_DATABASE__URL": f"sqlite:///{folder}/newsroom.db",
         "NEWSROOM_STORE__FOLDER": str(folder / "files"),
         "NEWSROOM_STORE__LARGEST": str(LARGEST),
+        "NEWSROOM_GALLERY": str(folder / "gallery"),
         "PYTHONPATH": "examples",
     }
     with running("newsroom.app:create", "--port", "0", "--zmq", "tcp://127.0.0.1:*", environ=environ) as server:
@@ -263,7 +264,9 @@ def statements() -> Iterator[list[str]]:
 def test_a_field_of_many_records_asks_the_database_once(tmp_path: Path, statements: list[str]) -> None:
     """The files of a page of tasks take two statements more, them and their tags, however many they are."""
     settings = Settings(
-        DatabaseSettings(f"sqlite:///{tmp_path}/newsroom.db"), StoreSettings(tmp_path / "files", LARGEST)
+        DatabaseSettings(f"sqlite:///{tmp_path}/newsroom.db"),
+        StoreSettings(tmp_path / "files", LARGEST),
+        gallery=tmp_path / "gallery",
     )
     app = build(settings)
     with closing(app):

@@ -20,11 +20,13 @@ from newsroom.errors import PathTaken
 from newsroom.records import (
     Counts,
     Entry,
+    Exhibit,
     Facts,
     File,
     Filter,
-    Job,
-    JobState,
+    ImportRun,
+    ImportState,
+    JobOfFile,
     Kind,
     Link,
     Pdf,
@@ -36,12 +38,23 @@ from newsroom.records import (
     Share,
     Skipped,
     Sort,
+    Step,
+    StepCount,
+    StepName,
     Task,
     TaskState,
     Version,
     WebPage,
 )
-from newsroom.repositories import FileRepository, JobRepository, PublicationRepository, TaskRepository
+from newsroom.repositories import (
+    ExhibitRepository,
+    FileRepository,
+    ImportRepository,
+    PublicationRepository,
+    StepRepository,
+    TaskRepository,
+    TextRepository,
+)
 from newsroom.tests import fakes
 from newsroom.tests.servers import new_database
 
@@ -51,19 +64,30 @@ BIG = 2**62
 
 
 class Shelves(Struct, frozen=True):
-    """The four repositories of one keeper."""
+    """The repositories of one keeper."""
 
     files: FileRepository
-    jobs: JobRepository
+    imports: ImportRepository
     tasks: TaskRepository
     publications: PublicationRepository
+    steps: StepRepository
+    texts: TextRepository
+    exhibits: ExhibitRepository
     transaction: Callable[[], AbstractContextManager[object]] = fakes.no_transaction
 
 
 def in_memory() -> Shelves:
     """Make the fakes."""
     files = fakes.Files()
-    return Shelves(files, fakes.Jobs(), fakes.Tasks(files), fakes.Publications(files))
+    return Shelves(
+        files,
+        fakes.Imports(),
+        fakes.Tasks(files),
+        fakes.Publications(files),
+        fakes.Steps(files),
+        fakes.Texts(files),
+        fakes.Exhibits(),
+    )
 
 
 @contextmanager
@@ -72,7 +96,16 @@ def in_database(url: str) -> Iterator[Shelves]:
     db = sql.database(url)
     try:
         migrations.upgrade(db)
-        yield Shelves(sql.Files(db), sql.Jobs(db), sql.Tasks(db), sql.Publications(db), db.unit_of_work)
+        yield Shelves(
+            sql.Files(db),
+            sql.Imports(db),
+            sql.Tasks(db),
+            sql.Publications(db),
+            sql.Steps(db),
+            sql.Texts(db),
+            sql.Exhibits(db),
+            db.unit_of_work,
+        )
     finally:
         db.close()
 
@@ -149,7 +182,7 @@ def test_what_is_not_there_is_none(shelves: Shelves) -> None:
     assert shelves.files.version(404, 1) is None
     assert shelves.files.by_path(["nowhere"]) == {}
     assert shelves.files.by_path([]) == {}
-    assert shelves.jobs.get(404) is None
+    assert shelves.imports.get(404) is None
     assert shelves.tasks.get(404) is None
     assert shelves.publications.get(404) is None
 
@@ -314,38 +347,165 @@ def test_blobs_in_use_are_those_of_every_version_and_preview(shelves: Shelves) -
     assert set(shelves.files.blobs()) == {first.sha256, "b" * 64, "c" * 64}
 
 
-# ---- jobs
+# ---- what is made in the background
 
 
-def test_a_job_tells_what_it_left_out_by_path(shelves: Shelves) -> None:
-    """A job begins without an end, and ends with its counts."""
-    job = Job(BIG, "desk", JobState.RUNNING, Counts(), NOW)
+def begin(shelves: Shelves, version: int = 1) -> File:
+    """Add a file with three steps."""
+    [text] = add(shelves, file(1, "a.txt", version=version))
+    names = (StepName.HIGHLIGHT, StepName.EXTRACT, StepName.PUBLISH)
+    with shelves.transaction():
+        shelves.steps.begin([Step(text.id, version, name, f"{version}-{name.value}") for name in reversed(names)])
+    return text
+
+
+def test_steps_begin_and_are_done_each_by_itself(shelves: Shelves) -> None:
+    """They come in their order; a step that is not there is not made by finishing it."""
+    text = begin(shelves)
+    with shelves.transaction():
+        shelves.steps.finish(text.id, 1, StepName.EXTRACT, "a" * 64)
+        shelves.steps.finish(text.id, 1, StepName.THUMBNAIL, "b" * 64)
+        shelves.steps.finish(text.id, 2, StepName.EXTRACT, "c" * 64)
+    assert [(step.name.value, step.done, step.made) for step in shelves.steps.of_version(text.id, 1)] == [
+        ("highlight", False, None),
+        ("extract", True, "a" * 64),
+        ("publish", False, None),
+    ]
+    assert shelves.steps.get(text.id, 1, StepName.THUMBNAIL) is None
+    assert shelves.steps.of_version(text.id, 2) == []
+    assert shelves.steps.counts() == [
+        StepCount(StepName.HIGHLIGHT, 0, 1),
+        StepCount(StepName.EXTRACT, 1, 1),
+        StepCount(StepName.PUBLISH, 0, 1),
+    ]
+
+
+def test_steps_that_begin_again_replace_those_there_were(shelves: Shelves) -> None:
+    """Other versions keep theirs, and jobs lead to what they work on."""
+    text = begin(shelves)
+    with shelves.transaction():
+        shelves.steps.begin([Step(text.id, 2, StepName.PUBLISH, "other")])
+        shelves.steps.begin([Step(text.id, 1, StepName.PUBLISH, "again")])
+    assert [step.job for step in shelves.steps.of_version(text.id, 1)] == ["again"]
+    assert shelves.steps.by_job(["again", "other", "1-extract"]) == {
+        "again": JobOfFile(text.id, "a.txt", 1),
+        "other": JobOfFile(text.id, "a.txt", 2),
+    }
+    assert shelves.steps.by_job([]) == {}
+
+
+def test_files_without_steps_are_found(shelves: Shelves) -> None:
+    """Those whose newest version has none, and not those that were deleted."""
+    begin(shelves)
+    bare = add(shelves, file(2, "b.txt"), file(3, "c.txt"))
+    assert shelves.steps.without(10) == [each.id for each in bare]
+    assert shelves.steps.without(1) == [bare[0].id]
+    with shelves.transaction():
+        shelves.files.delete(bare[0].id)
+    assert shelves.steps.without(10) == [bare[1].id]
+
+
+def put(shelves: Shelves, id: int, version: int, text: str) -> None:
+    """Keep a text; MariaDB finds what is committed."""
+    with shelves.transaction():
+        shelves.texts.put(id, version, text)
+
+
+def found(shelves: Shelves, *words: str) -> list[str]:
+    """List the paths of what has words."""
+    return sorted(hit.path for hit in shelves.texts.find(words, 10))
+
+
+def test_texts_are_found_by_words_and_their_beginnings(shelves: Shelves) -> None:
+    """All words must be there, in any order and any case of letters; the place is shown with them marked."""
+    one, two = add(shelves, file(1, "one.txt"), file(2, "two.txt"))
+    put(shelves, one.id, 1, "The harbour master sees\n the Ships come in. " + "More words follow. " * 50)
+    put(shelves, two.id, 1, "No ship, but a harbour at night; Grüße vom Meer.")
+    assert found(shelves, "harbour") == ["one.txt", "two.txt"]
+    assert found(shelves, "ships", "harbour") == ["one.txt"]
+    assert found(shelves, "harb", "grüße") == ["two.txt"]
+    assert found(shelves, "submarine") == []
+    assert len(shelves.texts.find(["harbour"], 1)) == 1
+    [hit] = shelves.texts.find(["ships"], 10)
+    assert (hit.file_id, hit.kind, hit.version) == (one.id, Kind.TEXT, 1)
+    assert "Ships" in [piece.text for piece in hit.snippet if piece.found]
+
+
+def test_the_text_of_the_newest_version_is_kept(shelves: Shelves) -> None:
+    """An older one that comes late changes nothing, the same one again neither; a deleted file is not found."""
+    [text] = add(shelves, file(1, "a.txt"))
+    put(shelves, text.id, 1, "first morning")
+    put(shelves, text.id, 3, "third evening")
+    put(shelves, text.id, 2, "second midday")
+    put(shelves, text.id, 3, "third evening")
+    assert (found(shelves, "evening"), found(shelves, "morning"), found(shelves, "midday")) == (["a.txt"], [], [])
+    with shelves.transaction():
+        shelves.files.delete(text.id)
+        shelves.texts.put(text.id, 4, "fourth night")
+    assert (found(shelves, "evening"), found(shelves, "night")) == ([], [])
+
+
+def test_what_the_gallery_shows_is_replaced_and_removed_by_path(shelves: Shelves) -> None:
+    """Putting the same one again changes nothing."""
+    old = Exhibit("b.txt", "page", "b.txt", Kind.TEXT, 1, 10, "a" * 64)
+    new = replace(old, version=2, language="Python", title="B", thumbnail="b" * 64)
+    other = replace(old, path="a.txt")
+    with shelves.transaction():
+        for exhibit in (old, other, new, new):
+            shelves.exhibits.put(exhibit)
+    assert shelves.exhibits.all() == [other, new]
+    with shelves.transaction():
+        shelves.exhibits.remove("a.txt")
+        shelves.exhibits.remove("a.txt")
+    assert shelves.exhibits.all() == [new]
+
+
+def test_an_index_that_began_is_followed_by_the_next(shelves: Shelves) -> None:
+    """Beginning one again, or an older one, changes nothing."""
+
+    def number() -> int:
+        with shelves.transaction():
+            return shelves.exhibits.next_index()
+
+    assert (number(), number()) == (1, 1)
+    for begun in (1, 1, 3, 2):
+        with shelves.transaction():
+            shelves.exhibits.begin_index(begun)
+    assert number() == 4
+
+
+# ---- the runs of imports
+
+
+def test_an_import_tells_what_it_left_out_by_path(shelves: Shelves) -> None:
+    """An import begins without an end, and ends with its counts."""
+    run = ImportRun(BIG, "desk", ImportState.RUNNING, Counts(), NOW)
     skipped = [Skipped("b", Reason.TOO_LARGE, "large"), Skipped("a", Reason.SYMLINK, "a link")]
     with shelves.transaction():
-        shelves.jobs.add(job)
-        shelves.jobs.skip(job.id, skipped[:1])
-        shelves.jobs.skip(job.id, [])
-        shelves.jobs.skip(job.id, skipped[1:])
-    running = shelves.jobs.get(job.id)
+        shelves.imports.add(run)
+        shelves.imports.skip(run.id, skipped[:1])
+        shelves.imports.skip(run.id, [])
+        shelves.imports.skip(run.id, skipped[1:])
+    running = shelves.imports.get(run.id)
     assert running is not None
-    assert (running.job, running.skipped) == (job, (skipped[1], skipped[0]))
+    assert (running.run, running.skipped) == (run, (skipped[1], skipped[0]))
     with shelves.transaction():
-        shelves.jobs.end(job.id, JobState.FINISHED, Counts(1, 2, 3, 4), NOW + timedelta(1))
-    finished = shelves.jobs.get(job.id)
+        shelves.imports.end(run.id, ImportState.FINISHED, Counts(1, 2, 3, 4), NOW + timedelta(1))
+    finished = shelves.imports.get(run.id)
     assert finished is not None
-    assert finished.job == Job(job.id, "desk", JobState.FINISHED, Counts(1, 2, 3, 4), NOW, NOW + timedelta(1))
+    assert finished.run == ImportRun(run.id, "desk", ImportState.FINISHED, Counts(1, 2, 3, 4), NOW, NOW + timedelta(1))
 
 
-def test_jobs_come_newest_first_page_by_page(shelves: Shelves) -> None:
+def test_imports_come_newest_first_page_by_page(shelves: Shelves) -> None:
     """The cursor leads to the page after."""
     with shelves.transaction():
         for id in (1, 2, 3):
-            shelves.jobs.add(Job(id, f"{id}", JobState.RUNNING, Counts(), NOW))
-    page = shelves.jobs.find(None, 2)
-    assert [job.id for job in page.items] == [3, 2]
+            shelves.imports.add(ImportRun(id, f"{id}", ImportState.RUNNING, Counts(), NOW))
+    page = shelves.imports.find(None, 2)
+    assert [run.id for run in page.items] == [3, 2]
     assert page.next is not None
-    rest = shelves.jobs.find(page.next, 2)
-    assert ([job.id for job in rest.items], rest.next) == ([1], None)
+    rest = shelves.imports.find(page.next, 2)
+    assert ([run.id for run in rest.items], rest.next) == ([1], None)
 
 
 # ---- tasks

@@ -1,4 +1,4 @@
-"""Text that strangers wrote into their files, made fit to be kept: one line, no control characters, not too long."""
+"""Plain words: what strangers wrote, made fit to be kept; and numbers of bytes, for people."""
 
 from __future__ import annotations
 
@@ -13,3 +13,14 @@ def plain(text: object, longest: int = LONGEST) -> str:
     words = str(text)[: longest * 4].split()
     line = " ".join(words)
     return "".join(character for character in line if character.isprintable())[:longest]
+
+
+def size(count: int) -> str:
+    """Write a number of bytes for people: `18.3 MB`."""
+    if count < 1000:
+        return f"{count} B"
+    amount, units = count / 1000, iter(("kB", "MB", "GB", "TB"))
+    unit = next(units)
+    while amount >= 999.95:
+        amount, unit = amount / 1000, next(units)
+    return f"{amount:.1f} {unit}"
