@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from functools import partial
 from time import monotonic
 
@@ -26,6 +27,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects import mysql
+from sqlalchemy.exc import OperationalError
 
 from ..db import Database
 from ..errors import Unavailable
@@ -170,7 +172,8 @@ class Outbox(Engine):
             for row in rows:  # one that the engine refuses must not hold up the others
                 self._hand_over([row])
             return
-        self._remove.run(ids=[id for id, _ in rows])
+        with suppress(OperationalError):  # a deadlock with who relays them too; what is left is relayed again
+            self._remove.run(ids=[id for id, _ in rows])
 
     def _entry(self, id: str) -> Entry | None:
         self._prepare()
