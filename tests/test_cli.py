@@ -671,7 +671,7 @@ def test_help_lists_the_commands_without_importing_them() -> None:
     )
     answer = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
     assert answer.stdout.endswith("[]\n")
-    assert "Serve an app: REST, GraphQL, gRPC." in answer.stdout
+    assert "Serve an app: REST, GraphQL, gRPC; run its jobs." in answer.stdout
 
 
 @pytest.mark.parametrize(

@@ -192,11 +192,11 @@ def test_a_body_that_is_no_request_is_refused_at_once(bats: GraphQL, body: bytes
     ids=lambda query: repr(query[:40]),
 )
 def test_a_hostile_document_is_refused(bats: GraphQL, query: str) -> None:
-    """Deep nesting, circles, wrong letters and sheer length get a 400 in less than half a second."""
-    began = time.perf_counter()
+    """Deep nesting, circles, wrong letters and sheer length get a 400 in less than half a second of processor time."""
+    began = time.process_time()
     answer = ask(bats, query, accept=RESPONSE)
     assert (answer.status, set(answer.json)) == (400, {"errors"})
-    assert time.perf_counter() - began < 0.5
+    assert time.process_time() - began < 0.5
 
 
 def test_deep_variables_are_no_bug(bats: GraphQL) -> None:

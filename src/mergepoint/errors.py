@@ -176,6 +176,6 @@ class Internal(Failure):
         self.incident = incident
 
 
-def missing(module: str, error: ModuleNotFoundError, *, extra: str) -> MissingExtra:
+def missing(module: str, error: ImportError, *, extra: str) -> MissingExtra:
     """Say which extra brings the library that `module` could not import."""
     return MissingExtra(f"`{module}` needs {error.name}: pip install 'mergepoint[{extra}]'", name=error.name)

@@ -1,6 +1,6 @@
 """Jobs of an app's commands: put in like calls, kept by an engine, run by workers, lost by nobody."""
 
-from mergepoint.errors import missing
+from mergepoint.errors import MissingExtra, missing
 
 try:
     from mergepoint.tasks.api import api
@@ -11,7 +11,7 @@ try:
     from mergepoint.tasks.sweeps import Sweep, SweepState, sweep
     from mergepoint.tasks.tables import Tables, job_tables
     from mergepoint.tasks.worker import Worker
-except ModuleNotFoundError as error:
+except (ModuleNotFoundError, MissingExtra) as error:  # it stands on mergepoint.db, whose libraries it brings
     raise missing("mergepoint.tasks", error, extra="tasks") from None
 
 __all__ = [
