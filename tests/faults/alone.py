@@ -37,26 +37,39 @@ def work(number: int) -> None:
 
 def main() -> None:
     """Measure both set-ups."""
-    for late in ("", "1"):
-        with tempfile.TemporaryDirectory(prefix="mergepoint-alone-") as folder:
-            broker = OwnRedis(Path(folder))
-            broker.start()
-            try:
-                done = _killed(Path(folder), broker.url, late)
-            finally:
-                broker.stop()
-        name = "with late acknowledgement" if late else "by default"
-        print(f"Celery {name}: {JOBS} jobs, {KILLS} kills, {JOBS - len(set(done))} not done, {len(done)} runs")
+    with tempfile.TemporaryDirectory(prefix="mergepoint-alone-") as folder:
+        broker = OwnRedis(Path(folder))
+        broker.start()
+        app.conf.broker_url = broker.url
+        try:
+            for late, name in (("", "default"), ("1", "late")):
+                done = _killed(Path(folder), broker.url, late, name)
+                undone = JOBS - len(set(done))
+                print(f"Celery, {name}: {JOBS} jobs, {KILLS} kills, {undone} not done, {len(done)} runs", flush=True)
+        finally:
+            broker.stop()
 
 
-def _killed(folder: Path, broker: str, late: str) -> list[str]:
-    marks = folder / "marks"
+def _killed(folder: Path, broker: str, late: str, name: str) -> list[str]:
+    marks = folder / name
     marks.touch()
-    app.conf.broker_url = broker
     for number in range(JOBS):
-        work.delay(number)
+        work.apply_async((number,), queue=name)
     environ = {"ALONE_BROKER": broker, "ALONE_LATE": late, "ALONE_MARKS": str(marks)}
-    command = [sys.executable, "-m", "celery", "-A", "tests.faults.alone", "worker", "-c", "8", "-l", "ERROR"]
+    command = [
+        sys.executable,
+        "-m",
+        "celery",
+        "-A",
+        "tests.faults.alone",
+        "worker",
+        "-c",
+        "8",
+        "-l",
+        "ERROR",
+        "-Q",
+        name,
+    ]
     for _ in range(KILLS):
         before = marks.stat().st_size
         worker = Running(command, environ, folder / "output")
