@@ -9,13 +9,21 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from inspect import Parameter as Argument
 from inspect import signature
-from typing import Any, Literal, Protocol, TypedDict, TypeVar, Unpack, cast, get_args, overload, runtime_checkable
+from typing import Any, Literal, Protocol, TypeVar, Unpack, cast, get_args, overload, runtime_checkable
 
 import msgspec
 
-from .access import Predicate, anyone
 from .call import Call
-from .contract import Contract, read, reads_from_wire
+from .contract import read, reads_from_wire
+from .declaration import (
+    Declaration,
+    JobOptions,
+    Options,
+    Surroundings,
+    must_have_a_queue,
+    must_make_sense,
+    must_say_whom_they_allow,
+)
 from .errors import Kind, RegistrationError
 from .faults import ErrorTable
 from .jobs.deferring import Defer, deferred
@@ -42,75 +50,6 @@ class Resource(Protocol):
 
     def close(self) -> None:
         """Let go of everything; the process is ending."""
-
-
-class Options(TypedDict, total=False):
-    """The policy of an operation, as `app.query` and `app.command` take it; `Policy` says what each means."""
-
-    name: str
-    allow: Predicate | None
-    deadline: float
-    cache: float
-    raises: tuple[type[Exception], ...]
-    max_body: int
-    http: str
-    status: int
-    body: str
-    location: str
-    idempotent: bool
-    joins: str
-    background: bool
-    retries: int
-    timeout: float
-    keep: float
-    queue: str
-    concurrency: int
-    rate: float
-    atomic: bool
-
-
-class JobOptions(TypedDict, total=False):
-    """The policy of a command that only jobs run, as `app.task` takes it; `Policy` says what each means."""
-
-    name: str
-    raises: tuple[type[Exception], ...]
-    retries: int
-    timeout: float
-    keep: float
-    queue: str
-    concurrency: int
-    rate: float
-    atomic: bool
-
-
-class _Declaration(msgspec.Struct, frozen=True):
-    """An operation as it was registered, before the chain around it is put together."""
-
-    name: str
-    kind: Literal["query", "command"]
-    contract: Contract
-    policy: Policy
-    function: Callable[..., Any]
-    offered: bool = True
-
-    @property
-    def can_wait(self) -> bool:
-        """True if jobs can run it."""
-        return self.kind == "command" and self.contract.gives in ("value", "nothing") and not self.contract.uploads
-
-
-class _Surroundings(msgspec.Struct, frozen=True):
-    """What apps put around their operations; an included app's stands inside its parent's."""
-
-    identify: Identify | None = None
-    arounds: list[Around] = []
-    watchers: list[Watcher] = []
-    defer: Defer | None = None
-
-    def inside(self, outer: _Surroundings) -> _Surroundings:
-        identify = self.identify or outer.identify
-        defer = self.defer or outer.defer
-        return _Surroundings(identify, outer.arounds + self.arounds, outer.watchers + self.watchers, defer)
 
 
 class App:
@@ -151,8 +90,8 @@ class App:
         self._mounts: dict[str, Any] = {}
         self._own_errors = ErrorTable(errors)
         self._provided: dict[Any, Callable[[Call], Any]] = {}
-        self._surroundings = _Surroundings(None, [], [])
-        self._declarations: dict[str, _Declaration] = {}
+        self._surroundings = Surroundings(None, [], [])
+        self._declarations: dict[str, Declaration] = {}
         self._included: list[App] = []
         self._periodic: dict[str, Periodic] = {}
         self._operations: dict[str, Operation] | None = None
@@ -384,9 +323,9 @@ class App:
         """
         if self._operations is None:
             self._errors = self._table()
-            declared = list(self._declared(_Surroundings()))
-            _must_say_whom_they_allow(self.name, declared)
-            _must_have_a_queue(self.name, declared)
+            declared = list(self._declared(Surroundings()))
+            must_say_whom_they_allow(self.name, declared)
+            must_have_a_queue(self.name, declared)
             for app in self._family():
                 app._places.must_name_only(list(app._placed))
                 app._served = True
@@ -475,7 +414,7 @@ class App:
         """What answers the calls of other processes to the services that live in this one."""
         if self._host is None:
             assert self.operations is not None  # noqa: S101 - looking at them closes the registration
-            self._host = Host(dict(self._hosted(_Surroundings())), self.key or os.urandom(32))
+            self._host = Host(dict(self._hosted(Surroundings())), self.key or os.urandom(32))
         return self._host
 
     @property
@@ -517,8 +456,8 @@ class App:
         if name in self._declarations:
             raise RegistrationError(f"{where}: registered twice. Give one of them another name: name=...")
         contract = read(function, where=where, provided=self._provided)
-        declaration = _Declaration(name, kind, contract, Policy(**policy), function, offered)
-        _must_make_sense(where, declaration)
+        declaration = Declaration(name, kind, contract, Policy(**policy), function, offered)
+        must_make_sense(where, declaration)
         self._declarations[name] = declaration
         for place in self.places.values():
             place.declare(function, kind, declaration.policy)
@@ -535,7 +474,7 @@ class App:
         self._periodic[name] = Periodic(name, function, arguments, **when)
         return function
 
-    def _declared(self, outer: _Surroundings) -> Iterator[tuple[str, _Declaration, _Surroundings]]:
+    def _declared(self, outer: Surroundings) -> Iterator[tuple[str, Declaration, Surroundings]]:
         around = self._surroundings.inside(outer)
         for name, declaration in self._declarations.items():
             yield name, declaration, around
@@ -543,17 +482,17 @@ class App:
             for name, declaration, inner in app._declared(around):
                 yield f"{app.name}.{name}", declaration, inner
 
-    def _operation(self, name: str, declared: _Declaration, around: _Surroundings) -> Operation:
+    def _operation(self, name: str, declared: Declaration, around: Surroundings) -> Operation:
         contract = declared.contract
         if declared.policy.background and around.defer:
             contract = deferred(contract, lambda: self.jobs[name], around.defer)
         return self._chain(name, msgspec.structs.replace(declared, contract=contract), around)
 
-    def _job(self, name: str, declared: _Declaration, around: _Surroundings) -> Operation:
+    def _job(self, name: str, declared: Declaration, around: Surroundings) -> Operation:
         policy = msgspec.structs.replace(declared.policy, allow=None, deadline=math.inf)
         return self._chain(name, msgspec.structs.replace(declared, policy=policy), around)
 
-    def _chain(self, name: str, declared: _Declaration, around: _Surroundings) -> Operation:
+    def _chain(self, name: str, declared: Declaration, around: Surroundings) -> Operation:
         return Operation(
             name,
             declared.kind,
@@ -566,7 +505,7 @@ class App:
             watchers=around.watchers,
         )
 
-    def _hosted(self, outer: _Surroundings) -> Iterator[tuple[str, Operation]]:
+    def _hosted(self, outer: Surroundings) -> Iterator[tuple[str, Operation]]:
         """Yield the methods of the services in this process as operations for the calls of other processes."""
         around = self._surroundings.inside(outer)
         for place in filter(lambda place: place.is_hosted, self._placed.values()):
@@ -574,7 +513,7 @@ class App:
                 name, (kind, policy) = f"{place.name}.{method}", place.policy(method)
                 function = getattr(place.instance(), method)
                 contract = read(function, where=name, provided={})
-                yield name, self._chain(name, _Declaration(name, kind, contract, policy, function), around)
+                yield name, self._chain(name, Declaration(name, kind, contract, policy, function), around)
         for app in self._included:
             yield from app._hosted(around)
 
@@ -609,64 +548,3 @@ def _takes_an_argument(function: Callable[..., Any]) -> bool:
         p.kind in (Argument.POSITIONAL_ONLY, Argument.POSITIONAL_OR_KEYWORD) and p.default is p.empty
         for p in parameters
     )
-
-
-def _must_make_sense(where: str, declaration: _Declaration) -> None:
-    """Refuse a policy that contradicts itself or the contract."""
-    policy, contract = declaration.policy, declaration.contract
-    names = {parameter.name for parameter in contract.parameters}
-    if policy.deadline <= 0:
-        raise RegistrationError(f"{where}: a deadline of {policy.deadline} s leaves no time at all.")
-    if policy.cache is not None and declaration.kind == "command":
-        raise RegistrationError(f"{where}: a command may change things, so its result cannot be cached. Drop cache=.")
-    if policy.body is not None and policy.body not in names:
-        raise RegistrationError(f"{where}: body={policy.body!r} names no parameter; there are {_listed(names)}.")
-    if (policy.background or not declaration.offered) and not declaration.can_wait:
-        raise RegistrationError(
-            f"{where}: only a command without files and streams can run as a job. Store a file first, and pass its id."
-        )
-    if policy.background and policy.location is not None:
-        raise RegistrationError(f"{where}: it answers before anything is made, so location= leads nowhere. Drop it.")
-    if policy.http is not None:
-        _http_must_make_sense(where, declaration, policy.http, names)
-
-
-def _http_must_make_sense(where: str, declaration: _Declaration, http: str, names: set[str]) -> None:
-    match = re.fullmatch(r"(GET|POST|PUT|PATCH|DELETE) (/\S*)", http)
-    if not match:
-        raise RegistrationError(f"{where}: http={http!r} is no method and path, such as 'GET /bats/{{id}}'.")
-    if (match[1] == "GET") != (declaration.kind == "query"):
-        remedy = (
-            "A query is a GET; make it a command if it changes things."
-            if declaration.kind == "query"
-            else ("A command is a POST, PUT, PATCH or DELETE; make it a query if it changes nothing.")
-        )
-        raise RegistrationError(f"{where}: {match[1]} does not fit a {declaration.kind}. {remedy}")
-    if unknown := set(re.findall(r"\{(\w+)\}", match[2])) - names:
-        raise RegistrationError(f"{where}: http={http!r} has {_listed(unknown)}, its parameters are {_listed(names)}.")
-
-
-def _must_say_whom_they_allow(app: str, declared: list[tuple[str, _Declaration, _Surroundings]]) -> None:
-    """Deny by default: once users can be told apart, every operation says whom it allows."""
-    silent = [name for name, d, around in declared if around.identify and d.offered and d.policy.allow is None]
-    if silent:
-        raise RegistrationError(
-            f"{app}: who may call {_listed(silent)}? The app can identify users, so each operation says so:"
-            " allow=anyone, allow=signed_in, allow=role(...) or a function of the user."
-        )
-    closed = [name for name, d, around in declared if not around.identify and d.policy.allow not in (None, anyone)]
-    if closed:
-        raise RegistrationError(f"{app}: nobody could call {_listed(closed)}: app.identify(...) is missing.")
-
-
-def _must_have_a_queue(app: str, declared: list[tuple[str, _Declaration, _Surroundings]]) -> None:
-    lost = [name for name, d, around in declared if d.policy.background and around.defer is None]
-    if lost:
-        raise RegistrationError(
-            f"{app}: {_listed(lost)} shall run in the background, but there is no queue:"
-            " call mergepoint.tasks.Queue(app, db) right after App(...)."
-        )
-
-
-def _listed(names: Any) -> str:
-    return ", ".join(f"`{name}`" for name in sorted(names)) or "none"
