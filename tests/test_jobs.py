@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -270,6 +271,17 @@ def test_a_background_command_answers_with_its_job() -> None:
     operation = app.operations["census"]
     assert operation(Call(operation), "Flap") == put
     assert run(app, message("census", '{"name": "Flap"}')).result == b'"Flap"'
+
+
+@pytest.mark.parametrize(
+    ("option", "given"),
+    [("retries", -1), ("keep", -1.0), ("timeout", 0.0), ("concurrency", 0), ("rate", 0.0), ("rate", -2.0)],
+)
+def test_figures_with_which_no_job_could_run_are_refused(option: str, given: float) -> None:
+    """A limit of none at all would keep its jobs waiting for ever: the start says which figure it is."""
+    options = cast("Any", {option: given})
+    with pytest.raises(RegistrationError, match=rf"roost\._nothing: no job can run with {option}={given}"):
+        App("roost").task(_nothing, **options)
 
 
 def test_files_and_streams_cannot_wait() -> None:

@@ -35,7 +35,8 @@ HOUSE = [  # from the ground up; a module imports only from floors below its own
     floor("errors", "errors"),
     floor(
         "core",
-        "types redact shape examination wire contract access faults loop call operation declaration app lock stub place jobs",
+        "types redact shape examination wire contract access faults loop call operation declaration app"
+        " lock stub place jobs",
         rooms=False,
     ),
     floor("package", "__init__"),

@@ -107,14 +107,15 @@ def must_make_sense(where: str, declaration: Declaration) -> None:
 
 
 def _jobs_must_make_sense(where: str, policy: Policy) -> None:
-    least = {"retries": policy.retries >= 0, "keep": policy.keep >= 0, "timeout": policy.timeout > 0}
-    least |= {"concurrency": policy.concurrency is None or policy.concurrency >= 1}
-    least |= {"rate": policy.rate is None or policy.rate > 0}
-    if wrong := [name for name, fits in least.items() if not fits]:
-        given = ", ".join(f"{name}={getattr(policy, name)}" for name in wrong)
-        raise RegistrationError(
-            f"{where}: with {given} no job of it could run and be told of. Leave it out, or say more."
-        )
+    fits = {
+        "retries": policy.retries >= 0,
+        "timeout": policy.timeout > 0,
+        "keep": policy.keep >= 0,
+        "concurrency": policy.concurrency is None or policy.concurrency >= 1,
+        "rate": policy.rate is None or policy.rate > 0,
+    }
+    if wrong := [f"{name}={getattr(policy, name)}" for name in fits if not fits[name]]:
+        raise RegistrationError(f"{where}: no job can run with {', '.join(wrong)}. Leave it out, or give it more.")
 
 
 def _http_must_make_sense(where: str, declaration: Declaration, http: str, names: set[str]) -> None:

@@ -2,8 +2,8 @@
 
     python -m tests.faults [--full] [--engine sqlite ...] [--promise 1 ...]
 
-Short, it takes some minutes; whole (`--full`), with 100 kills in 10,000 jobs and a live job of ten minutes on each
-engine, more than an hour.
+Short, it is what `tests/test_faults.py` runs. Whole (`--full`), it kills 100 times in 10,000 jobs and watches over a live
+job of ten minutes on each engine: give it an afternoon.
 """
 
 from __future__ import annotations
