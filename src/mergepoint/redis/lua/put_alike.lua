@@ -20,9 +20,7 @@ for first = 1, last, 1000 do -- in pieces, as Lua's stack is short
   call('ZADD', prefix .. 'jobs', unpack(index, first, final))
   call('ZADD', prefix .. 'waiting:' .. priority .. ':' .. queue, unpack(due, first, final))
 end
-if last > 0 then
+if last > 0 and call('EXISTS', prefix .. 'bell:' .. queue) == 0 then
   call('SADD', prefix .. 'queues', queue)
-  if call('EXISTS', prefix .. 'bell:' .. queue) == 0 then
-    call('RPUSH', prefix .. 'bell:' .. queue, '1')
-  end
+  call('RPUSH', prefix .. 'bell:' .. queue, '1')
 end

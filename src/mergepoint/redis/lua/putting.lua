@@ -97,7 +97,6 @@ local function put(first)
     for rank, list in pairs(ranks) do
       add_all(waiting(queue, rank), list)
     end
-    call('SADD', prefix .. 'queues', queue)
     ring(queue)
   end
   return others

@@ -6,6 +6,7 @@ nothing is skipped that way: a missing service fails. A test that is not for thi
 """
 
 import os
+import signal
 from collections import Counter
 from collections.abc import Generator, Iterator
 from typing import Any
@@ -13,6 +14,9 @@ from typing import Any
 import pytest
 
 IN_CI = os.environ.get("CI") == "true"
+
+# A shell that starts the run in the background has it ignore Ctrl+C, and so would all programs that tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(wrapper=True)
