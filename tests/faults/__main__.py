@@ -2,8 +2,8 @@
 
     python -m tests.faults [--full] [--engine sqlite ...] [--promise 1 ...]
 
-Short, it is what `tests/test_faults.py` runs. Whole (`--full`), it kills 100 times in 10,000 jobs and watches over a live
-job of ten minutes, on each engine.
+Short, it is what `tests/test_faults.py` runs. Whole (`--full`), it kills 100 times in 10,000 jobs and watches over a
+live job of ten minutes, on each engine.
 """
 
 from __future__ import annotations
