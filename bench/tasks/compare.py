@@ -94,7 +94,7 @@ def main():
                 for figure, value in bench.turn(stack).items():
                     print(f"  {figure:12}{value:12,.0f}/s", flush=True)
                     samples.setdefault(stack.name, {}).setdefault(figure, []).append(value)
-        single = {stack.name: bench.alone(stack, options.backlog) for stack in stacks if stack.ours}
+        single = {stack.name: bench.alone(stack, options.backlog, options.rounds) for stack in stacks if stack.ours}
     return publish(samples, single, options.backlog)
 
 
@@ -127,7 +127,7 @@ class Bench:
                 figures[BATCH] = stage.produce("batch", stack.jobs)
         return figures
 
-    def alone(self, stack, backlog):
+    def alone(self, stack, backlog, rounds):
         """Return what is measured of our own workers: when jobs begin, what idling costs, what a backlog does."""
         print(f"alone  {stack.name}", flush=True)
         with self.emptied(stack) as stage, stage.worker() as worker:
@@ -138,8 +138,11 @@ class Bench:
             idle = stage.idle(worker, 10)
         found = {"begins, median ms": statistics.median(delays), "begins, p99 ms": delays[int(len(delays) * 0.99)]}
         found["idle, cores"] = idle
-        found["few waiting, jobs/s"] = self.with_waiting(stack, AFTER * 2)
-        found["many waiting, jobs/s"] = self.with_waiting(stack, backlog)
+        few, many = [], []
+        for _ in range(rounds):
+            few.append(self.with_waiting(stack, AFTER * 2))
+            many.append(self.with_waiting(stack, backlog))
+        found |= {"few waiting, jobs/s": statistics.median(few), "many waiting, jobs/s": statistics.median(many)}
         for name, value in found.items():
             print(f"  {name:22}{value:12,.3f}", flush=True)
         return found
@@ -154,11 +157,13 @@ class Bench:
 
     @contextmanager
     def emptied(self, stack):
-        """Empty the stores, and give a stage for one queue."""
-        empty_redis(self.redis)
+        """Empty the stores, and give a stage for one queue, when what was before it is written to disk."""
         database = f"b{time.monotonic_ns()}"
         with psycopg.connect(f"postgresql://{self.postgresql}", autocommit=True) as admin:
             admin.execute(f"CREATE DATABASE {database}")
+            admin.execute("CHECKPOINT")
+            empty_redis(self.redis)
+            os.sync()
             with tempfile.TemporaryDirectory(prefix="bench-") as folder:
                 yield Stage(stack, Path(folder), self.redis, self.postgresql.replace("/postgres", f"/{database}"))
             admin.execute(f"DROP DATABASE {database} WITH (FORCE)")

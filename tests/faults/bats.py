@@ -23,6 +23,9 @@ from mergepoint.jobs import Backoff, Engine
 
 ROWS = sa.Table("rows_committed", sa.MetaData(), sa.Column("number", sa.Integer, primary_key=True))
 
+THREADS = 8
+"""The jobs that a worker, or Celery's, runs at a time."""
+
 BACKOFF = Backoff(first=0.2, factor=2, most=2)
 
 
@@ -152,7 +155,7 @@ def _rename(mark: Mark, version: int) -> Callable[..., None]:
 
 def worker(bats: Bats, settings: Settings) -> None:
     """Work until told to stop."""
-    running = tasks.Worker(bats.queue, threads=8, lease=settings.lease, backoff=BACKOFF)
+    running = tasks.Worker(bats.queue, threads=THREADS, lease=settings.lease, backoff=BACKOFF)
     print("works", flush=True)
     running.run()
 

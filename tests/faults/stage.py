@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Protocol
 
 import pytest
 from tests.clusters import free_port, own_postgresql
-from tests.faults.bats import ROWS, Bats, Settings
+from tests.faults.bats import ROWS, THREADS, Bats, Settings
 
 from mergepoint.jobs import FINAL
 from mergepoint.testing.processes import Running
@@ -98,7 +98,8 @@ class Stage:
         settings = replace(self.settings, **changes)
         words = [sys.executable, str(HERE / "bats.py"), command]
         if command == "worker" and settings.broker:
-            words = [sys.executable, "-m", "celery", "-A", "tests.faults.bats", "worker", "-c", "8", "-l", "WARNING"]
+            celery = [sys.executable, "-m", "celery", "-A", "tests.faults.bats", "worker"]
+            words = [*celery, "-c", str(THREADS), "-l", "WARNING"]
         self._outputs += 1
         output = settings.folder / f"{self._outputs} {command}"
         return Running(words, {**settings.environment, "PYTHONPATH": f"{ROOT}"}, output)
