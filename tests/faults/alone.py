@@ -56,20 +56,8 @@ def _killed(folder: Path, broker: str, late: str, name: str) -> list[str]:
     for number in range(JOBS):
         work.apply_async((number,), queue=name)
     environ = {"ALONE_BROKER": broker, "ALONE_LATE": late, "ALONE_MARKS": str(marks)}
-    command = [
-        sys.executable,
-        "-m",
-        "celery",
-        "-A",
-        "tests.faults.alone",
-        "worker",
-        "-c",
-        "8",
-        "-l",
-        "ERROR",
-        "-Q",
-        name,
-    ]
+    options = ["-c", "8", "-l", "ERROR", "-Q", name]
+    command = [sys.executable, "-m", "celery", "-A", "tests.faults.alone", "worker", *options]
     for _ in range(KILLS):
         before = marks.stat().st_size
         worker = Running(command, environ, folder / "output")
