@@ -22,11 +22,15 @@ import msgspec
 import pytest
 from celery import Celery
 from celery.exceptions import OperationalError
+from celery.utils.imports import symbol_by_name
 from tests.redises import REDIS, prefixed, redis_server
 from tests.served import Server, wait_until
 
-from mergepoint.celery import Application
+from mergepoint import App
+from mergepoint.celery import Application, application
+from mergepoint.celery.consumer import Consumer
 from mergepoint.celery.handover import LARGEST, complete, pack, unpack
+from mergepoint.db import Database
 from mergepoint.jobs import DEFAULT, Claim, Entry, Job, Lane, Message, Outcome, new_id
 from mergepoint.tasks import Queue
 
@@ -555,3 +559,29 @@ def test_a_parcel_shows_no_secrets() -> None:
     marked, named = pack("w", claim, ["word"]), pack("w", claim, [])
     assert (marked.kwargs, "hunter2" in marked.shown + marked.header) == ({}, False)
     assert named.shown == "{'word': 'hunter2', 'options': {'password': '***'}}"
+
+
+class Lost:
+    """A connection of kombu's to Redis that broke while a message of it was not acknowledged yet."""
+
+    connection_errors = channel_errors = (OSError,)
+
+    def collect(self, socket_timeout: float) -> None:
+        """Fail, as the socket is gone."""
+        raise OSError
+
+    def close(self) -> None:
+        """Fail as kombu 5.7 does, which asks a closed connection where it led."""
+        raise AttributeError("'NoneType' object has no attribute 'hostname'")
+
+
+def test_a_connection_that_cannot_be_closed_does_not_end_the_worker(caplog: pytest.LogCaptureFixture) -> None:
+    """The consumer that the settings name connects again, where Celery's own would leave with the exception."""
+    app = App("bats")
+    made = application(Queue(app, Database("sqlite://")), "memory://")
+    consumer = Consumer.__new__(symbol_by_name(made.conf.worker_consumer))
+    consumer.app, consumer.connection = made, Lost()
+    consumer.on_connection_error_after_connected(OSError("gone"))
+    assert consumer.connection is None
+    assert "could not be closed in order" in caplog.text
+    app.close()

@@ -97,10 +97,10 @@ class Stage:
         """Run a command of the application in a process group of its own."""
         settings = replace(self.settings, **changes)
         words = [sys.executable, str(HERE / "bats.py"), command]
+        self._outputs += 1
         if command == "worker" and settings.broker:
             celery = [sys.executable, "-m", "celery", "-A", "tests.faults.bats", "worker"]
-            words = [*celery, "-c", str(THREADS), "-l", "WARNING"]
-        self._outputs += 1
+            words = [*celery, "-n", f"{self._outputs}@%h", "-c", str(THREADS), "-l", "WARNING"]
         output = settings.folder / f"{self._outputs} {command}"
         return Running(words, {**settings.environment, "PYTHONPATH": f"{ROOT}"}, output)
 

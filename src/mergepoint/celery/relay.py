@@ -27,6 +27,12 @@ PAUSE = 1.0
 PATIENCE = 5.0
 """Seconds to wait for the thread at the end."""
 
+MEMORY = 8
+"""The jobs over which their usual duration is taken."""
+
+LONG = 1.0
+"""Seconds from which a job is long: no other one waits in this worker until such jobs are over."""
+
 Send = Callable[[Claim], Outcome | None]
 """Sends a claim to the worker; what became of it if it cannot run here at all."""
 
@@ -43,7 +49,8 @@ class Relay:
         send: sends a claim to the worker.
         lanes: returns the queues to take from.
         processes: returns how many jobs the worker's pool can run at a time.
-        outstanding: the most jobs that were sent and are not over; 4 for each process unless given.
+        outstanding: the most jobs that were sent and are not over; 4 for each process unless given. Where jobs are long
+            it is one for each process.
         handover: seconds after which a job that was sent and has not begun is put back.
         lease: seconds after its last sign of life until a worker's jobs are given to others.
         backoff: how long a job that was stopped at its time limit waits.
@@ -74,7 +81,9 @@ class Relay:
         self._lease = lease
         self._backoff = backoff
         self._sent: dict[tuple[str, int], tuple[Claim, float]] = {}
-        self._begun: dict[tuple[str, int], Claim] = {}
+        self._begun: dict[tuple[str, int], float] = {}
+        self._usual = 0.0
+        self._strangers = False
         self._outcomes: deque[Outcome] = deque()
         self._changed = threading.Condition()
         self._shift: _Shift | None = None
@@ -113,12 +122,21 @@ class Relay:
 
         What another relay sent, one that died, is looked at by the process that is to run it.
         """
-        return handover.worker != self.worker or handover.key in self._sent
+        if handover.worker == self.worker:
+            return handover.key in self._sent
+        if not self._strangers:
+            self._strangers = True
+            logger.warning(
+                "Jobs come here that %s sent to itself. If it is still there, both workers have the same name, and jobs"
+                " for one wait for the other: give each a name of its own with `-n`.",
+                handover.worker,
+            )
+        return True
 
     def begun(self, handover: Handover) -> None:
         """Note that a process of the pool has a job, and keeps it alive from now on."""
         with self._changed:
-            self._begun[handover.key] = handover.claim
+            self._begun[handover.key] = monotonic()
             self._sent.pop(handover.key, None)
         if (shift := self._shift) is not None:
             shift.leases.drop([handover.claim])
@@ -126,7 +144,8 @@ class Relay:
     def over(self, handover: Handover) -> None:
         """Note that a job does not run any more."""
         with self._changed:
-            self._begun.pop(handover.key, None)
+            if (began := self._begun.pop(handover.key, None)) is not None:
+                self._usual += (monotonic() - began - self._usual) / MEMORY
             self._changed.notify_all()
 
     def revoked(self, handover: Handover) -> None:
@@ -221,11 +240,14 @@ class Relay:
 
     def _take_back(self, shift: _Shift) -> None:
         """Put back what waits too long in the broker, or was lost there, and end what somebody cancelled."""
-        late = monotonic() - self._handover
+        now = monotonic()
         with self._changed:
             sent = list(self._sent.values())
-        if back := [claim for claim, since in sent if since < late]:
+        if back := [claim for claim, since in sent if since < now - self._handover]:
             logger.warning("%d jobs were sent and did not begin within %g s: put back", len(back), self._handover)
+        if self._is_held_up(now):
+            back = [claim for claim, _ in sent]
+        if back:
             self._put_back(back)
             shift.leases.drop(back)
         for claim in [claim for claim, _ in sent if shift.leases.unwanted(claim)]:
@@ -240,10 +262,16 @@ class Relay:
     def _room(self) -> int:
         """Return how many jobs to claim: some at once, but before the pool runs out of them."""
         processes = max(self._processes(), 1)
-        most = self._outstanding or 4 * processes
+        most = processes if self._usual > LONG else self._outstanding or 4 * processes
         with self._changed:
             room = most - len(self._sent) - len(self._begun)
-            return room if room >= most // 4 or len(self._sent) < processes else 0
+            enough = room >= most // 4 or len(self._sent) < processes
+        return room if enough and not self._is_held_up(monotonic()) else 0
+
+    def _is_held_up(self, now: float) -> bool:
+        """Tell whether every process has a long job: what waits behind them is for other workers."""
+        with self._changed:
+            return len(self._begun) >= self._processes() and all(since < now - LONG for since in self._begun.values())
 
 
 class _Shift:

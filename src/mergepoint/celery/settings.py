@@ -28,6 +28,7 @@ def settings(app: str, broker: str, lanes: Iterable[Lane], routes: Mapping[str, 
         # A worker that comes up before its broker, or outlives a long outage, waits for it as long as it takes.
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
+        "worker_consumer": "mergepoint.celery.consumer:Consumer",
         # What other programs sent is acknowledged when it is in the store, so a death before that leaves it in the
         # broker. A job that the relay sent is acknowledged as it arrives (see `request.py`): its lease protects it, and
         # no broker can send a job of an hour twice because it was not acknowledged in time.
