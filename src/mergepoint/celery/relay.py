@@ -261,7 +261,7 @@ class Relay:
 
     def _room(self) -> int:
         """Return how many jobs to claim: some at once, but before the pool runs out of them."""
-        processes = max(self._processes(), 1)
+        processes = self._pool_size
         most = processes if self._usual > LONG else self._outstanding or 4 * processes
         with self._changed:
             room = most - len(self._sent) - len(self._begun)
@@ -271,7 +271,11 @@ class Relay:
     def _is_held_up(self, now: float) -> bool:
         """Tell whether every process has a long job: what waits behind them is for other workers."""
         with self._changed:
-            return len(self._begun) >= self._processes() and all(since < now - LONG for since in self._begun.values())
+            return len(self._begun) >= self._pool_size and all(since < now - LONG for since in self._begun.values())
+
+    @property
+    def _pool_size(self) -> int:
+        return max(self._processes(), 1)
 
 
 class _Shift:
